@@ -1,0 +1,44 @@
+"""Passwords and keys of the embedded stack: generated once, in a file that only its owner may read."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as random
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FILE_NAME = "secrets.json"
+
+
+def _generated() -> str:
+    return random.token_hex(20)
+
+
+class Secrets(BaseModel):
+    """One field per login. `postgres` is the superuser, `taxi` owns the source, `cdc` only replicates and reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    postgres: str = Field(default_factory=_generated, repr=False)
+    taxi: str = Field(default_factory=_generated, repr=False)
+    cdc: str = Field(default_factory=_generated, repr=False)
+    catalog: str = Field(default_factory=_generated, repr=False)
+    s3_access_key: str = Field(default_factory=_generated, repr=False)
+    s3_secret_key: str = Field(default_factory=_generated, repr=False)
+
+
+def load_secrets(state_dir: Path) -> Secrets:
+    """Read the secrets of this state folder; generate and save those that are missing."""
+    path = state_dir / FILE_NAME
+    known = json.loads(path.read_text()) if path.exists() else {}
+    loaded = Secrets(**known)
+    if loaded.model_dump() != known:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(loaded.model_dump_json(indent=2))
+        partial.rename(path)
+    return loaded

@@ -1,0 +1,151 @@
+"""The one settings object. Every value is a `LAKE_` environment variable or a line of `.env`; unknown ones are refused.
+
+Entry points call `load_settings()` and pass the object on; nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from catalog.errors import ConfigurationError
+from catalog.secrets import Secrets, load_secrets
+
+PROJECT = Path(__file__).resolve().parent.parent
+PREFIX = "LAKE_"
+CATALOG = "iceberg"
+"""Name of the Iceberg catalog in Spark, Trino and DuckDB."""
+
+
+class Settings(BaseSettings):
+    """Where everything is and how it runs. `LAKE_STATE_DIR=/tmp/other lake up` sets `state_dir`, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+
+    state_dir: Path = Field(PROJECT / ".lakehouse", description="all state of the stack; `rm -r` of it is a clean slate")
+    port_offset: int = Field(0, ge=0, le=50000, multiple_of=10000, description="added to every default port")
+    host: str = Field("127.0.0.1", description="the loopback address that everything listens on")
+
+    postgres_port: int = 5432
+    kafka_port: int = 9092
+    kafka_controller_port: int = 9093
+    connect_port: int = 8083
+    s3_port: int = 9000
+    s3_console_port: int = 9001
+    s3_internal_port: int = Field(9010, description="first of ten ports that the object store uses inside")
+    catalog_port: int = 8181
+    spark_ui_port: int = 4040
+
+    source_host: str | None = Field(None, description="the source database's host; the embedded Postgres when unset")
+    source_port: int | None = None
+    source_database: str = "taxi"
+    kafka_bootstrap: str | None = Field(None, description="Kafka's bootstrap servers; the embedded broker when unset")
+    connect_url: str | None = Field(None, description="Kafka Connect's REST address; the embedded worker when unset")
+    s3_endpoint: str | None = Field(None, description="the S3 endpoint; the embedded store when unset")
+    catalog_uri: str | None = Field(None, description="the REST catalog's address; the embedded server when unset")
+    spark_ui_host: str | None = None
+
+    postgres_password: SecretStr | None = Field(None, description="each *_password and key replaces a generated secret")
+    taxi_password: SecretStr | None = None
+    cdc_password: SecretStr | None = None
+    catalog_password: SecretStr | None = None
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+
+    object_store: Literal["seaweedfs"] = "seaweedfs"
+    bucket: str = "lakehouse"
+    s3_region: str = "us-east-1"
+
+    connector: str = "taxi-postgres-connector"
+    slot: str = "lakehouse"
+    publication: str = "lakehouse"
+    topic_prefix: str = "lakehouse"
+
+    spark_master: str = "local[2]"
+    spark_driver_memory: str = "3g"
+    trigger: str = Field("500 milliseconds", description="shortest time between two epochs")
+    max_offsets_per_trigger: int = Field(100_000, ge=1, description="most Kafka records of one epoch")
+    slice_bytes: int = Field(128 << 20, ge=1 << 20, description="most bytes of records held in memory at once")
+    key_cache_bytes: int = Field(512 << 20, ge=0, description="most bytes of keys of mirror files held in memory")
+    small_files: int = Field(16, ge=2, description="files of one size class that are merged between epochs")
+    java_home: Path | None = Field(None, description="a Java 17+ runtime; found on the machine when unset")
+
+    @field_validator("state_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().resolve()
+
+    def port(self, name: str) -> int:
+        """The port of a component, `postgres`, `kafka`, `s3` …, with the offset added."""
+        return int(getattr(self, f"{name}_port")) + self.port_offset
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Generated secrets, with those given as settings in their place."""
+        given = {
+            "postgres": self.postgres_password,
+            "taxi": self.taxi_password,
+            "cdc": self.cdc_password,
+            "catalog": self.catalog_password,
+            "s3_access_key": self.s3_access_key,
+            "s3_secret_key": self.s3_secret_key,
+        }
+        chosen = {name: value.get_secret_value() for name, value in given.items() if value is not None}
+        if len(chosen) == len(given):
+            return Secrets(**chosen)
+        return load_secrets(self.state_dir).model_copy(update=chosen)
+
+    @property
+    def kafka(self) -> str:
+        """Bootstrap servers."""
+        return self.kafka_bootstrap or f"{self.host}:{self.port('kafka')}"
+
+    @property
+    def connect(self) -> str:
+        """Base address of Kafka Connect's REST interface."""
+        return self.connect_url or f"http://{self.host}:{self.port('connect')}"
+
+    @property
+    def s3(self) -> str:
+        """Address of the S3 endpoint, with its scheme."""
+        return self.s3_endpoint or f"http://{self.host}:{self.port('s3')}"
+
+    @property
+    def catalog(self) -> str:
+        """Base address of the REST catalog."""
+        return self.catalog_uri or f"http://{self.host}:{self.port('catalog')}"
+
+    @property
+    def warehouse(self) -> str:
+        """Root of all tables in the store."""
+        return f"s3://{self.bucket}/warehouse"
+
+    def source_dsn(self, role: Literal["postgres", "taxi", "cdc"], database: str | None = None) -> str:
+        """A libpq connection string to the source database for one role."""
+        host, port = self.source_host or self.host, self.source_port or self.port("postgres")
+        password = getattr(self.secrets, role)
+        return f"host={host} port={port} dbname={database or self.source_database} user={role} password={password}"
+
+
+def load_settings() -> Settings:
+    """Read the settings, refusing `LAKE_` variables that no setting has."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else "`lake doctor --settings` lists every setting"
+        raise ConfigurationError(f"unknown setting {unknown[0]}", remedy=hint)
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        name = f"{PREFIX}{'.'.join(str(part) for part in first['loc'])}".upper()
+        raise ConfigurationError(
+            f"{name}: {first['msg']}", remedy="correct the variable, or the line in .env, and start again"
+        ) from invalid

@@ -1,0 +1,25 @@
+"""`lake`: every command, and how an error ends it."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from catalog.errors import LakehouseError
+from catalog.logging import configure_logging
+from lake.app import app
+
+
+def main() -> None:
+    """Run one command; an error of ours ends it with its message and exit code 2."""
+    configure_logging()
+    try:
+        app()
+    except LakehouseError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", markup=True, highlight=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

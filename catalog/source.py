@@ -1,0 +1,143 @@
+"""Source tables as Postgres' own catalog describes them: columns with attribute numbers, key, replica identity."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+
+from catalog.errors import SourceError
+from catalog.types import ColumnType, column_type
+
+NAMESPACE = "taxi_cdc"
+PUBLISHED_INSIDE = ("heartbeat", "signal")
+"""Service tables: published for Debezium and verification, never mirrored."""
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """One column. `attnum` tells a dropped and re-added column from the old one of the same name."""
+
+    name: str
+    attnum: int
+    postgres: str
+    is_enum: bool
+    not_null: bool
+
+    @cached_property
+    def type(self) -> ColumnType:
+        """Its type in every view."""
+        return column_type(self.postgres, is_enum=self.is_enum)
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """One published table: `key` holds the primary key's column names in key order."""
+
+    schema: str
+    name: str
+    columns: tuple[SourceColumn, ...]
+    key: tuple[str, ...]
+    full_identity: bool
+
+    @property
+    def qualified(self) -> str:
+        """`schema.table`, the name that people use in commands."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def _flat(self) -> str:
+        return self.name if self.schema == "public" else f"{self.schema}__{self.name}"
+
+    @property
+    def mirror(self) -> str:
+        """`namespace.table` of the mirror, without the catalog's name."""
+        return f"{NAMESPACE}.{self._flat}"
+
+    @property
+    def changelog(self) -> str:
+        """`namespace.table` of the changelog."""
+        return f"{self.mirror}_cdc"
+
+    def topic(self, prefix: str) -> str:
+        """The Kafka topic of its change events."""
+        return f"{prefix}.{self.name}" if self.schema == "public" else f"{prefix}.{self.schema}.{self.name}"
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """Its rows in memory, columns in Postgres' order; key columns are required."""
+        return pa.schema([pa.field(c.name, c.type.arrow, nullable=c.name not in self.key) for c in self.columns])
+
+    def to_json(self) -> str:
+        """Its persisted form, a property of the mirror."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> SourceTable:
+        """Read the persisted form."""
+        fields: dict[str, Any] = json.loads(text)
+        columns = tuple(SourceColumn(**column) for column in fields.pop("columns"))
+        return cls(columns=columns, key=tuple(fields.pop("key")), **fields)
+
+
+_TABLES = """
+select n.nspname, c.relname, c.relreplident = 'f'
+from pg_publication_tables p
+join pg_namespace n on n.nspname = p.schemaname
+join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
+where p.pubname = %(publication)s and not (n.nspname = 'public' and c.relname = any(%(inside)s))
+order by 1, 2
+"""
+
+_COLUMNS = """
+with recursive resolved as (
+    select a.attnum, a.attname, a.attnotnull, a.atttypid as type_id, a.atttypmod as modifier
+    from pg_attribute a
+    where a.attrelid = format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass
+      and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    union all
+    select r.attnum, r.attname, r.attnotnull, t.typbasetype, t.typtypmod
+    from resolved r join pg_type t on t.oid = r.type_id where t.typtype = 'd'
+)
+select r.attname, r.attnum, format_type(r.type_id, r.modifier), coalesce(e.typtype, t.typtype) = 'e', r.attnotnull
+from resolved r join pg_type t on t.oid = r.type_id
+left join pg_type e on e.oid = t.typelem and t.typcategory = 'A'
+where t.typtype <> 'd'
+order by r.attnum
+"""
+
+_KEY = """
+select a.attname
+from pg_index i
+cross join lateral unnest(i.indkey::int[]) with ordinality as k (attnum, place)
+join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+where i.indisprimary and i.indrelid = format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass
+order by k.place
+"""
+
+
+def read_source_tables(connection: psycopg.Connection[Any], publication: str) -> tuple[SourceTable, ...]:
+    """Every table of the publication but the service tables, by name. Raises SourceError when there is none."""
+    found = connection.execute(_TABLES, {"publication": publication, "inside": list(PUBLISHED_INSIDE)}).fetchall()
+    if not found:
+        raise SourceError(
+            f"publication {publication} of database {connection.info.dbname} has no tables",
+            remedy="scripts/setup-connectors.sh creates the example's; CREATE PUBLICATION … FOR TABLE … your own",
+        )
+    return tuple(_read_table(connection, schema, name, full) for schema, name, full in found)
+
+
+def _read_table(connection: psycopg.Connection[Any], schema: str, name: str, full: bool) -> SourceTable:
+    place = {"schema": schema, "table": name}
+    columns = tuple(SourceColumn(*row) for row in connection.execute(_COLUMNS, place).fetchall())
+    key = tuple(row[0] for row in connection.execute(_KEY, place).fetchall())
+    if not key:
+        raise SourceError(
+            f"table {schema}.{name} has no primary key, so its rows cannot be told apart",
+            remedy=f"ALTER TABLE {schema}.{name} ADD PRIMARY KEY (…), or take it out of the publication",
+        )
+    return SourceTable(schema, name, columns, key, full)

@@ -1,0 +1,1 @@
+"""The lake's tables: one declaration each, which DDL, loads, verification and readers all read."""

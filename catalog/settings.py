@@ -28,9 +28,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
 
-    state_dir: Path = Field(
-        PROJECT / ".lakehouse", description="all state of the stack; `rm -r` of it is a clean slate"
-    )
+    state_dir: Path = Field(PROJECT / ".lakehouse", description="all state; `rm -r` of it is a clean slate")
     port_offset: int = Field(0, ge=0, le=50000, multiple_of=10000, description="added to every default port")
     host: str = Field("127.0.0.1", description="the loopback address that everything listens on")
 

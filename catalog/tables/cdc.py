@@ -1,9 +1,9 @@
 """Tables that follow the source: mirror and changelog (shaped by the source table) and quarantine (fixed).
 
-The changelog holds every change event once: `op` is c (insert), u (update), d (delete), r (initial copy) or t (truncate);
-`previous_commit_lsn` orders transactions, `lsn` changes; (`topic_partition`, `topic_offset`) is where the event stands in
-Kafka, null for rows that a resync copied straight from Postgres; `generation` counts complete copies, and only the
-rows of the highest one describe the mirror.
+The changelog holds every change event once: `op` is c (insert), u (update), d (delete), r (initial copy) or t
+(truncate); `previous_commit_lsn` orders transactions, `lsn` changes; (`topic_partition`, `topic_offset`) is where the
+event stands in Kafka, null for rows that a resync copied straight from Postgres; `generation` counts complete copies,
+and only the rows of the highest one describe the mirror.
 """
 
 from __future__ import annotations
@@ -85,7 +85,10 @@ def create_table(identifier: str, schema: pa.Schema, *, partition: str = "", pro
     columns = ",\n  ".join(f"`{f.name}` {spark_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in schema)
     partitioned = f"\nPARTITIONED BY ({partition})" if partition else ""
     settings = ", ".join(f"'{name}' = '{_quoted(value)}'" for name, value in sorted(properties.items()))
-    return f"CREATE TABLE IF NOT EXISTS {identifier} (\n  {columns}\n) USING iceberg{partitioned}\nTBLPROPERTIES ({settings})"
+    return (
+        f"CREATE TABLE IF NOT EXISTS {identifier} (\n  {columns}\n) USING iceberg{partitioned}\n"
+        f"TBLPROPERTIES ({settings})"
+    )
 
 
 def _quoted(value: str) -> str:

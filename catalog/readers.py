@@ -1,0 +1,81 @@
+"""Readers that are not the writer: DuckDB and pyiceberg, both on the REST catalog and the S3 store."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from catalog.errors import ComponentError, ConfigurationError
+from catalog.settings import CATALOG, Settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from pyiceberg.catalog.rest import RestCatalog
+
+EXTENSIONS = ("avro", "httpfs", "iceberg")
+"""In the order in which they must be loaded; each is a wheel of DuckDB's own version."""
+
+
+def duckdb_connection(settings: Settings, *, threads: int | None = None) -> DuckDBPyConnection:
+    """An in-memory DuckDB with the lake attached as `iceberg`, in UTC. Raises ConfigurationError, ComponentError."""
+    import duckdb
+
+    connection = duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False})
+    for name in EXTENSIONS:
+        connection.execute(f"LOAD {_literal(str(_extension(name, duckdb.__version__)))}")
+    connection.execute("SET TimeZone = 'UTC'")
+    if threads is not None:
+        connection.execute(f"SET threads = {threads}")
+    store = urlsplit(settings.s3)
+    secrets = settings.secrets
+    connection.execute(
+        f"CREATE SECRET (TYPE s3, KEY_ID {_literal(secrets.s3_access_key)}, SECRET {_literal(secrets.s3_secret_key)},"
+        f" REGION {_literal(settings.s3_region)}, ENDPOINT {_literal(store.netloc)}, URL_STYLE 'path',"
+        f" USE_SSL {str(store.scheme == 'https').lower()})"
+    )
+    try:
+        connection.execute(
+            f"ATTACH '' AS {CATALOG} (TYPE iceberg, ENDPOINT {_literal(settings.catalog)}, AUTHORIZATION_TYPE 'none')"
+        )
+    except duckdb.Error as refused:
+        raise ComponentError(
+            f"the REST catalog at {settings.catalog} does not answer", remedy="lake status; lake up"
+        ) from refused
+    return connection
+
+
+def iceberg_catalog(settings: Settings) -> RestCatalog:
+    """The REST catalog as pyiceberg sees it. Raises ComponentError when it does not answer."""
+    import requests
+    from pyiceberg.catalog.rest import RestCatalog
+
+    try:
+        return RestCatalog(
+            CATALOG,
+            **{
+                "uri": settings.catalog,
+                "s3.endpoint": settings.s3,
+                "s3.access-key-id": settings.secrets.s3_access_key,
+                "s3.secret-access-key": settings.secrets.s3_secret_key,
+                "s3.region": settings.s3_region,
+                "s3.force-virtual-addressing": "false",
+            },
+        )
+    except requests.ConnectionError as refused:
+        raise ComponentError(
+            f"the REST catalog at {settings.catalog} does not answer", remedy="lake status; lake up"
+        ) from refused
+
+
+def _extension(name: str, version: str) -> Path:
+    package = f"duckdb_extension_{name}"
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ConfigurationError(f"the Python package {package} is missing", remedy="install the extra: lakehouse[sql]")
+    return Path(spec.origin).parent / "extensions" / f"v{version}" / f"{name}.duckdb_extension"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,103 @@
+"""The one Spark session: stream, batch jobs and `lake sql` all build theirs here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catalog.errors import ConfigurationError
+from catalog.java import find_java
+from catalog.settings import CATALOG, PROJECT, Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+JARS = PROJECT / "jars" / "lib" / "spark"
+LOGGING = Path(__file__).with_name("log4j2.properties")
+REDACTED = r"(?i)secret|password|token|access[.-]?key"
+CHECKPOINT_FILES = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+"""Commits a partition's offset with a third of the default manager's cost on a local file system."""
+
+
+def spark_session(
+    settings: Settings, app_name: str, *, ui_port: int | None = None, driver_memory: str | None = None
+) -> SparkSession:
+    """Start Spark, or return the running session. The UI is off unless `ui_port` is given; memory as Spark writes it.
+
+    Raises ConfigurationError when the jars or a Java runtime are missing.
+    """
+    from pyspark.sql import SparkSession
+
+    os.environ["JAVA_HOME"] = str(find_java(settings))
+    # The UI binds to this address and to every interface without it; no Spark property does the same.
+    os.environ["SPARK_LOCAL_IP"] = settings.spark_ui_host or settings.host
+    builder = SparkSession.builder.master(settings.spark_master).appName(app_name)
+    options = {**_engine(settings, driver_memory), **_interface(ui_port), **_catalog(settings), **_jars(settings)}
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    _give_secrets(session, settings)
+    return session
+
+
+def _engine(settings: Settings, driver_memory: str | None) -> dict[str, str]:
+    return {
+        "spark.driver.memory": driver_memory or settings.spark_driver_memory,
+        "spark.driver.host": settings.host,
+        "spark.driver.bindAddress": settings.host,
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING.as_uri()} -Duser.timezone=UTC",
+        "spark.pyspark.python": sys.executable,
+        "spark.scheduler.mode": "FAIR",
+        "spark.redaction.regex": REDACTED,
+        "spark.sql.redaction.string.regex": REDACTED,
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": str(settings.state_dir / "spark-warehouse"),
+        "spark.sql.streaming.checkpointFileManagerClass": CHECKPOINT_FILES,
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.sql.defaultCatalog": CATALOG,
+    }
+
+
+def _interface(ui_port: int | None) -> dict[str, str]:
+    shown = {"spark.ui.enabled": str(ui_port is not None).lower(), "spark.ui.showConsoleProgress": "false"}
+    return shown if ui_port is None else {**shown, "spark.ui.port": str(ui_port)}
+
+
+def _catalog(settings: Settings) -> dict[str, str]:
+    catalog = f"spark.sql.catalog.{CATALOG}"
+    return {
+        catalog: "org.apache.iceberg.spark.SparkCatalog",
+        f"{catalog}.type": "rest",
+        f"{catalog}.uri": settings.catalog,
+        # A cached table would hide other writers' commits for up to 30 seconds.
+        f"{catalog}.cache-enabled": "false",
+        f"{catalog}.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        f"{catalog}.s3.endpoint": settings.s3,
+        f"{catalog}.s3.path-style-access": "true",
+        f"{catalog}.client.region": settings.s3_region,
+    }
+
+
+def _jars(settings: Settings) -> dict[str, str]:
+    jars = sorted(str(path) for path in JARS.glob("*.jar"))
+    if not jars:
+        raise ConfigurationError(f"{JARS} holds no jars", remedy="scripts/download_jars.sh")
+    if settings.spark_master.startswith("local"):
+        # On the class path they are read in place; `spark.jars` copies 100 MB at every start.
+        return {"spark.driver.extraClassPath": os.pathsep.join(jars)}
+    return {"spark.jars": ",".join(jars)}
+
+
+def _give_secrets(session: SparkSession, settings: Settings) -> None:
+    """Set the store's keys after the start: as options of the start they would stand in the process list."""
+    defaults = session.sparkContext._jsc.sc().conf()
+    keys = {"access-key-id": settings.secrets.s3_access_key, "secret-access-key": settings.secrets.s3_secret_key}
+    for name, value in keys.items():
+        option = f"spark.sql.catalog.{CATALOG}.s3.{name}"
+        session.conf.set(option, value)
+        defaults.set(option, value)

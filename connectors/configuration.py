@@ -1,0 +1,36 @@
+"""The connector's configuration: a JSON file with places that settings and the publication fill."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from catalog.settings import Settings
+
+TEMPLATE = Path(__file__).parent / "connector.json"
+SECRETS_FILE = "connect-secrets.properties"
+"""Beside the worker's configuration; the worker reads `cdc.password` from it: Kafka never holds the password."""
+
+
+def connector_configuration(settings: Settings, tables: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The configuration that captures these tables, given as (schema, name)."""
+    values = {
+        "HOST": settings.source_host or settings.host,
+        "PORT": str(settings.source_port or settings.port("postgres")),
+        "DATABASE": settings.source_database,
+        "SECRETS": str(settings.state_dir / "config" / SECRETS_FILE),
+        "SLOT": settings.slot,
+        "PUBLICATION": settings.publication,
+        "PREFIX": settings.topic_prefix,
+        "PREFIX_REGEX": re.escape(settings.topic_prefix),
+        "TABLES": ",".join(f"{_literal(schema)}\\.{_literal(table)}" for schema, table in tables),
+    }
+    template: dict[str, str] = json.loads(TEMPLATE.read_text())
+    return {key: re.sub(r"@([A-Z_]+)@", lambda place: values[place[1]], text) for key, text in template.items()}
+
+
+def _literal(name: str) -> str:
+    """A name inside the connector's list of regular expressions, where a comma separates."""
+    return re.escape(name).replace(",", "\\x2c")

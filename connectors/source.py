@@ -1,0 +1,132 @@
+"""The source database: roles, tables, privileges and publication, made by their owners and never by the connector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+
+from catalog.errors import ComponentError, SourceError
+from catalog.settings import Settings
+
+SQL = Path(__file__).parent / "sql"
+OWNER = "taxi"
+REPLICATION_ROLE = "cdc"
+MIRRORED = ("payment_types", "trips", "vendors")
+PUBLISHED = (*MIRRORED, "heartbeat", "signal")
+OPERATIONS = "insert, update, delete, truncate"
+
+
+def ensure_source(settings: Settings) -> None:
+    """Bring roles, database, tables, privileges and publication to their wanted state; harmless when they are.
+
+    Raises ComponentError when Postgres does not answer, SourceError when it refuses.
+    """
+    with connected(settings, "postgres", "postgres") as connection:
+        _require_logical_wal(connection)
+        _ensure_role(connection, OWNER, settings.secrets.taxi, "login")
+        _ensure_role(connection, REPLICATION_ROLE, settings.secrets.cdc, "login replication")
+        _ensure_database(connection, settings.source_database)
+    with connected(settings, "taxi") as connection, connection.transaction():
+        connection.execute("set local client_min_messages = warning")
+        for name in ("schema.sql", "access.sql"):
+            connection.execute((SQL / name).read_bytes())
+        _ensure_publication(connection, settings.publication)
+
+
+def published_tables(settings: Settings) -> list[tuple[str, str]]:
+    """Schema and name of every table in the publication, in order: what the connector captures.
+
+    Raises SourceError when there is no publication.
+    """
+    with connected(settings, "taxi") as connection:
+        rows = connection.execute(
+            "select schemaname, tablename from pg_publication_tables where pubname = %s order by 1, 2",
+            [settings.publication],
+        ).fetchall()
+    if not rows:
+        raise SourceError(
+            f"publication {settings.publication} of database {settings.source_database} has no tables",
+            remedy="scripts/setup-connectors.sh creates it",
+        )
+    return [(row[0], row[1]) for row in rows]
+
+
+@contextmanager
+def connected(
+    settings: Settings, role: Literal["postgres", "taxi", "cdc"], database: str | None = None
+) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """An autocommit connection to the source; its failures become ComponentError or SourceError."""
+    where = f"database {database or settings.source_database} as {role}"
+    try:
+        connection = psycopg.connect(
+            settings.source_dsn(role, database), autocommit=True, connect_timeout=10, application_name="lake"
+        )
+    except psycopg.OperationalError as refused:
+        raise ComponentError(
+            f"Postgres does not let us into {where}: {str(refused).strip()}",
+            remedy="scripts/lake up starts it; scripts/lake logs postgres shows why it stopped",
+        ) from refused
+    with connection:
+        try:
+            yield connection
+        except psycopg.OperationalError as lost:
+            raise ComponentError(
+                f"the connection to {where} broke: {str(lost).strip()}", remedy="scripts/lake status, then run it again"
+            ) from lost
+        except psycopg.Error as refused:
+            raise SourceError(
+                f"Postgres refused a statement in {where}: {str(refused).strip()}",
+                remedy="mend what it names in the source database, then run the command again",
+            ) from refused
+
+
+def _require_logical_wal(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    row = connection.execute("show wal_level").fetchone()
+    if row is None or row[0] != "logical":
+        raise SourceError(
+            f"wal_level of the source is {row[0] if row else 'unknown'}, change data capture needs logical",
+            remedy="alter system set wal_level = logical, then restart Postgres",
+        )
+
+
+def _ensure_role(connection: psycopg.Connection[tuple[Any, ...]], role: str, password: str, options: str) -> None:
+    """Create or alter a login role; only the SCRAM verifier of its password leaves this process."""
+    exists = connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    connection.execute(
+        sql.SQL("{verb} role {role} with {options} nosuperuser nocreatedb nocreaterole password {password}").format(
+            verb=sql.SQL("alter" if exists else "create"),
+            role=sql.Identifier(role),
+            options=sql.SQL(options),
+            password=sql.Literal(verifier.decode()),
+        )
+    )
+
+
+def _ensure_database(connection: psycopg.Connection[tuple[Any, ...]], database: str) -> None:
+    if connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
+        return
+    connection.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(database), sql.Identifier(OWNER)))
+
+
+def _ensure_publication(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
+    """Create the publication, or add what it lacks; tables that others added stay."""
+    options = sql.SQL("(publish = {}, publish_via_partition_root = true)").format(sql.Literal(OPERATIONS))
+    publication = sql.Identifier(name)
+    if not connection.execute("select 1 from pg_publication where pubname = %s", [name]).fetchone():
+        tables = sql.SQL(", ").join(sql.Identifier("public", table) for table in PUBLISHED)
+        connection.execute(sql.SQL("create publication {} for table {} with {}").format(publication, tables, options))
+        return
+    connection.execute(sql.SQL("alter publication {} set {}").format(publication, options))
+    present = connection.execute(
+        "select tablename from pg_publication_tables where pubname = %s and schemaname = 'public'", [name]
+    ).fetchall()
+    for table in sorted(set(PUBLISHED) - {row[0] for row in present}):
+        connection.execute(
+            sql.SQL("alter publication {} add table {}").format(publication, sql.Identifier("public", table))
+        )

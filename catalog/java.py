@@ -14,7 +14,7 @@ from catalog.settings import Settings
 NEEDED_MODULE = "jdk.incubator.vector"
 """Spark's launcher asks for it; runtimes that were cut down do not have it."""
 OLDEST = 17
-REMEDY = "install a full Java 17 or newer (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) or set LAKE_JAVA_HOME"
+REMEDY = "apt-get install openjdk-17-jre-headless, elsewhere any full Java 17 or newer, or set LAKE_JAVA_HOME"
 
 
 def find_java(settings: Settings) -> Path:

@@ -1,0 +1,152 @@
+"""JSON values as Debezium writes them to Arrow columns: exact, or refused with the row and the reason."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.types import ColumnType, Form
+
+UNCHANGED = "__debezium_unavailable_value"
+"""What Debezium writes for a stored-out-of-line (TOAST) value that an update left as it was."""
+_UNCHANGED_BYTES = base64.b64encode(UNCHANGED.encode()).decode()
+
+Placeholders = dict[str, np.ndarray]
+PLACEHOLDER_FREE = np.zeros(0, dtype=bool)
+"""Returned instead of a mask when a column has no placeholder."""
+
+
+class BadValueError(Exception):
+    """One value does not fit its column's type."""
+
+    def __init__(self, row: int, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.row, self.column, self.reason = row, column, reason
+
+
+def to_arrow(values: list[Any], name: str, kind: ColumnType) -> tuple[pa.Array, np.ndarray]:
+    """One column and the mask of its placeholders (PLACEHOLDER_FREE when none). Raises BadValueError."""
+    unchanged = _unchanged(values, kind)
+    if unchanged is not PLACEHOLDER_FREE:
+        values = [None if hidden else value for value, hidden in zip(values, unchanged, strict=True)]
+    convert = _CONVERT[kind.form]
+    try:
+        return convert(values, kind), unchanged
+    except _CONVERSION_ERRORS:
+        pass
+    for row, value in enumerate(values):
+        try:
+            convert([value], kind)
+        except _CONVERSION_ERRORS as failed:
+            shown = repr(value)
+            shown = shown if len(shown) <= 80 else shown[:77] + "..."
+            raise BadValueError(
+                row, name, f"column {name}: {shown} does not fit {kind.postgres} ({failed})"
+            ) from failed
+    raise AssertionError(f"column {name} converts value by value but not as a whole")
+
+
+_CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError, binascii.Error)
+
+
+def _unchanged(values: list[Any], kind: ColumnType) -> np.ndarray:
+    if kind.form is Form.TEXT:
+        sign: Any = UNCHANGED
+    elif kind.form is Form.BASE64:
+        sign = _UNCHANGED_BYTES
+    elif kind.form is Form.LIST and kind.element is not None and kind.element.form is Form.TEXT:
+        sign = [UNCHANGED]
+    else:
+        return PLACEHOLDER_FREE
+    if sign not in values:
+        return PLACEHOLDER_FREE
+    return np.fromiter((value == sign for value in values), dtype=bool, count=len(values))
+
+
+def _plain(values: list[Any], kind: ColumnType) -> pa.Array:
+    return pa.array(values, kind.arrow)
+
+
+def _integers(values: list[Any], kind: ColumnType) -> pa.Array:
+    if any(value.__class__ is not int and value is not None for value in values):
+        raise ValueError("not a whole number")
+    return pa.array(values, kind.arrow)
+
+
+def _floats(values: list[Any], kind: ColumnType) -> pa.Array:
+    if any(value.__class__ is str for value in values):
+        values = [_FLOAT_NAMES[value] if value.__class__ is str else value for value in values]
+    wide = pa.array(values, pa.float64())
+    return wide if kind.arrow == pa.float64() else wide.cast(kind.arrow, safe=False)
+
+
+class _FloatNames(dict[str, float]):
+    def __missing__(self, name: str) -> float:
+        raise ValueError(f"{name!r} is not a number")
+
+
+_FLOAT_NAMES = _FloatNames({"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")})
+
+
+def _decimals(values: list[Any], kind: ColumnType) -> pa.Array:
+    return pa.array(values, pa.string()).cast(kind.arrow)
+
+
+def _suffix_free(values: list[Any]) -> list[str | None]:
+    """Without the `Z` that Debezium's ISO texts carry for types that have no zone."""
+    return [None if value is None else value.removesuffix("Z") for value in values]
+
+
+def _dates(values: list[Any], kind: ColumnType) -> pa.Array:
+    return pa.array(_suffix_free(values), pa.string()).cast(kind.arrow)
+
+
+def _times(values: list[Any], kind: ColumnType) -> pa.Array:
+    """Postgres' own text: no trailing zeros in the fraction."""
+    texts = _suffix_free(values)
+    return pa.array([t.rstrip("0").rstrip(".") if t and "." in t else t for t in texts], kind.arrow)
+
+
+def _timestamps(values: list[Any], kind: ColumnType) -> pa.Array:
+    return pa.array(_suffix_free(values), pa.string()).cast(kind.arrow)
+
+
+def _instants(values: list[Any], kind: ColumnType) -> pa.Array:
+    return pa.array(values, pa.string()).cast(kind.arrow)
+
+
+def _bytes(values: list[Any], kind: ColumnType) -> pa.Array:
+    return pa.array([None if v is None else base64.b64decode(v, validate=True) for v in values], kind.arrow)
+
+
+def _lists(values: list[Any], kind: ColumnType) -> pa.Array:
+    if kind.element is None:
+        raise TypeError("a list without an element type")
+    flat = [item for value in values if value is not None for item in value]
+    if any(item.__class__ is list for item in flat):
+        raise ValueError("an array of more than one dimension")
+    elements = _CONVERT[kind.element.form](flat, kind.element)
+    lengths = np.fromiter((0 if value is None else len(value) for value in values), dtype=np.int32, count=len(values))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+    missing = pa.array([value is None for value in values], pa.bool_())
+    return pa.ListArray.from_arrays(offsets, elements, type=kind.arrow, mask=missing)
+
+
+_CONVERT: dict[Form, Callable[[list[Any], ColumnType], pa.Array]] = {
+    Form.BOOLEAN: _plain,
+    Form.INTEGER: _integers,
+    Form.FLOAT: _floats,
+    Form.DECIMAL: _decimals,
+    Form.TEXT: _plain,
+    Form.DATE: _dates,
+    Form.TIME: _times,
+    Form.TIMESTAMP: _timestamps,
+    Form.INSTANT: _instants,
+    Form.BASE64: _bytes,
+    Form.LIST: _lists,
+}

@@ -37,7 +37,7 @@ create table if not exists trips (
     updated_at          timestamptz    not null default now()
 );
 
-comment on column trips.extra is 'TLC columns without one of their own; clock = fold or gap where New York''s clock was ambiguous or skipped';
+comment on column trips.extra is 'TLC columns without one of their own; pickup_clock and dropoff_clock say fold or gap where New York''s clock was doubtful';
 comment on column trips.source_file is 'the TLC file that the trip was replayed from, null for new trips';
 comment on column trips.source_row is 'the row in source_file, counted from 0';
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -122,7 +122,7 @@ def whole(number: float | None) -> int | None:
     return None if number is None else int(number)
 
 
-def other_columns(values: dict[str, Any], clock: dict[str, str]) -> str:
+def other_columns(values: dict[str, Any], clock: Mapping[str, str]) -> str:
     """TLC's columns without one of their own and the clock flags as JSON text; numbers keep their cents."""
     parts = [f'"{name}": {two_places(values[name])}' for name in OTHER_NUMBERS if values[name] is not None]
     rate = whole(values["RatecodeID"])

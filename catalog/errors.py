@@ -7,6 +7,7 @@
     ├── UnsupportedTypeError    a Postgres type that cannot be held without loss
     ├── TableStoppedError       one table must not go on; the others do
     ├── StaleSnapshotError      the table moved since it was read: read again and plan again
+    ├── HistoryError            a table, snapshot or time that the lake does not hold
     └── VerificationError       a table could not be compared (not: it differs)
 
 A message says what failed, on what, and what to do now; `remedy` holds the last part.
@@ -57,3 +58,7 @@ class StaleSnapshotError(LakehouseError):
 
 class VerificationError(LakehouseError):
     """A table could not be compared with its source."""
+
+
+class HistoryError(LakehouseError):
+    """A table, snapshot or time that the lake does not hold."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from catalog.errors import ComponentError, ConfigurationError
 from catalog.settings import CATALOG, Settings
+from catalog.source import NAMESPACE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -19,7 +21,7 @@ EXTENSIONS = ("avro", "httpfs", "iceberg")
 
 
 def duckdb_connection(settings: Settings, *, threads: int | None = None) -> DuckDBPyConnection:
-    """An in-memory DuckDB with the lake attached as `iceberg`, in UTC. Raises ConfigurationError, ComponentError."""
+    """An in-memory DuckDB with the lake attached as `iceberg`, in UTC; `taxi_cdc.trips` needs no catalog name. Raises ConfigurationError, ComponentError."""
     import duckdb
 
     connection = duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False})
@@ -43,6 +45,8 @@ def duckdb_connection(settings: Settings, *, threads: int | None = None) -> Duck
         raise ComponentError(
             f"the REST catalog at {settings.catalog} does not answer", remedy="lake status; lake up"
         ) from refused
+    with contextlib.suppress(duckdb.CatalogException):  # an empty lake has no such namespace yet
+        connection.execute(f"SET search_path = 'memory.main,{CATALOG}.{NAMESPACE}'")
     return connection
 
 

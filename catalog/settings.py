@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     key_cache_bytes: int = Field(512 << 20, ge=0, description="most bytes of keys of mirror files held in memory")
     small_files: int = Field(16, ge=2, description="files of one size class that are merged between epochs")
     java_home: Path | None = Field(None, description="a Java 17+ runtime; found on the machine when unset")
+    ivy_settings: Path | None = Field(None, description="Ivy's resolver settings, for a mirror of Maven Central")
 
     @field_validator("state_dir")
     @classmethod

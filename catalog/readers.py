@@ -21,7 +21,10 @@ EXTENSIONS = ("avro", "httpfs", "iceberg")
 
 
 def duckdb_connection(settings: Settings, *, threads: int | None = None) -> DuckDBPyConnection:
-    """An in-memory DuckDB with the lake attached as `iceberg`, in UTC; `taxi_cdc.trips` needs no catalog name. Raises ConfigurationError, ComponentError."""
+    """An in-memory DuckDB, in UTC, with the lake attached as `iceberg`, a name that `taxi_cdc.trips` may leave out.
+
+    Raises ConfigurationError and ComponentError.
+    """
     import duckdb
 
     connection = duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False})

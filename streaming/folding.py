@@ -18,25 +18,26 @@ from streaming.keys import KeyNumbers, key_numbers
 
 @dataclass(frozen=True)
 class Missing:
-    """Values of one upserted column that must come from the mirror's old rows: `rows` are places in `upserts`."""
+    """Left-out values of one upserted column: `rows` are places in `upserts`, `keys` name the mirror's old rows that
+    hold them (the old key's where the key changed).
+    """
 
     column: str
     rows: np.ndarray
+    keys: KeyNumbers
 
 
 @dataclass(frozen=True)
 class Change:
     """What a slice does to a table.
 
-    First all rows go if `truncate`; then the old rows of `touched` keys go and `upserts` come, `upserts` holding the rows
-    of the touched keys at the places `upserted`.
+    First all rows go if `truncate`; then the old rows of the `touched` keys (`keys`, as numbers) go and `upserts` come.
     """
 
     truncate: bool
     keys: pa.Table
     touched: KeyNumbers
     upserts: pa.Table
-    upserted: np.ndarray
     missing: list[Missing] = field(default_factory=list)
 
     @property
@@ -55,10 +56,8 @@ def fold(events: Events, key: tuple[str, ...]) -> Change:
     ends = _last_of_each(numbers.take(order).starts())
     last = order[ends]
     gone = np.fromiter((events.op[place] == "d" for place in last), dtype=bool, count=last.size)
-    upserted = np.flatnonzero(~gone)
-    upserts, missing = _rows(events, numbers, order, last[upserted])
-    taken = pa.array(last, pa.int64())
-    return Change(cut >= 0, keys.take(taken), numbers.take(last), upserts, upserted, missing)
+    upserts, missing = _rows(events, numbers, order, last[~gone])
+    return Change(cut >= 0, keys.take(pa.array(last, pa.int64())), numbers.take(last), upserts, missing)
 
 
 def _last_of_each(starts: np.ndarray) -> np.ndarray:
@@ -70,46 +69,46 @@ def _last_of_each(starts: np.ndarray) -> np.ndarray:
 def _rows(events: Events, numbers: KeyNumbers, order: np.ndarray, chosen: np.ndarray) -> tuple[pa.Table, list[Missing]]:
     """The new images of the chosen events, left-out values filled from earlier events as far as they reach."""
     rows = events.after.take(pa.array(chosen, pa.int64()))
-    if not events.placeholders:
-        return rows, []
-    previous = _previous_images(events, numbers, order)
     missing = []
     for column, left_out in events.placeholders.items():
-        source = np.arange(len(events))
-        open_places = chosen[left_out[chosen]]
-        at = open_places.copy()
-        while at.size and bool((pending := (at >= 0) & left_out[np.maximum(at, 0)]).any()):
-            at[pending] = previous[at[pending]]
-        source[open_places] = at
-        values = _value_of(events, column, source[chosen])
+        if not left_out[chosen].any():
+            continue
+        earlier = _Earlier(events, numbers, order)
+        found = [earlier.holder(int(place), left_out) for place in chosen]
+        holders = pa.array([holder for holder, _ in found], pa.int64())
         place = rows.schema.get_field_index(column)
-        rows = rows.set_column(place, rows.schema.field(place), values)
-        unresolved = np.flatnonzero(source[chosen] < 0)
+        rows = rows.set_column(place, rows.schema.field(place), events.after[column].take(holders))
+        unresolved = np.array([row for row, (holder, _) in enumerate(found) if holder is None], dtype=np.int64)
         if unresolved.size:
-            missing.append(Missing(column, unresolved))
+            origins = np.array([origin for holder, origin in found if holder is None], dtype=np.int64)
+            missing.append(Missing(column, unresolved, numbers.take(origins)))
     return rows, missing
 
 
-def _previous_images(events: Events, numbers: KeyNumbers, order: np.ndarray) -> np.ndarray:
-    """For each event the place of the event that holds the row's values before it; -1 where the slice has none.
+class _Earlier:
+    """Which event held a row before another one did."""
 
-    A key change is a delete of the old key and a create of the new one with the same LSN and transaction, in this order.
-    """
-    previous = np.full(len(events), -1, dtype=np.int64)
-    starts = numbers.take(order).starts()
-    follows = np.flatnonzero(~starts)
-    previous[order[follows]] = order[follows - 1]
-    change_of = list(zip(events.lsn.to_pylist(), events.transaction_id.to_pylist(), strict=True))
-    for place in range(1, len(events)):
-        is_key_change = events.op[place] == "c" and events.op[place - 1] == "d"
-        if is_key_change and change_of[place] == change_of[place - 1] and change_of[place][0] is not None:
-            previous[place] = previous[place - 1]
-    deleted = np.fromiter((op == "d" for op in events.op), dtype=bool, count=len(events))
-    lost = (previous >= 0) & deleted[np.maximum(previous, 0)]
-    previous[lost] = -1
-    return previous
+    def __init__(self, events: Events, numbers: KeyNumbers, order: np.ndarray) -> None:
+        self._op = events.op
+        self._change = list(zip(events.lsn.to_pylist(), events.transaction_id.to_pylist(), strict=True))
+        self._previous = np.full(len(events), -1, dtype=np.int64)
+        follows = np.flatnonzero(~numbers.take(order).starts())
+        self._previous[order[follows]] = order[follows - 1]
 
+    def holder(self, place: int, left_out: np.ndarray) -> tuple[int | None, int]:
+        """The event that holds a value left out at `place`; or None and the event whose key's old row holds it.
 
-def _value_of(events: Events, column: str, places: np.ndarray) -> pa.ChunkedArray:
-    known = pa.array(np.maximum(places, 0), pa.int64(), mask=places < 0)
-    return events.after[column].take(known)
+        A key change is a delete of the old key directly before a create of the new one, with the same LSN.
+        """
+        while left_out[place]:
+            if self._op[place] == "c" and self._is_key_change(place):
+                place -= 1
+            before = int(self._previous[place])
+            if before < 0 or self._op[before] == "d":
+                return None, place
+            place = before
+        return place, place
+
+    def _is_key_change(self, place: int) -> bool:
+        same = place > 0 and self._op[place - 1] == "d" and self._change[place] == self._change[place - 1]
+        return same and self._change[place][0] is not None

@@ -41,6 +41,7 @@ QUARANTINE_SCHEMA = pa.schema(
         pa.field("key", pa.binary()),
         pa.field("value", pa.binary()),
         pa.field("reason", pa.string(), nullable=False),
+        pa.field("key_readable", pa.bool_(), nullable=False),
         pa.field("at", INSTANT, nullable=False),
     ]
 )

@@ -1,0 +1,350 @@
+"""Iceberg tables that the stream writes: each commit carries a position and lands only on the snapshot it was made from.
+
+Writes go through Iceberg's own Java API in Spark's JVM, because pyiceberg cannot write format version 3. A commit is a
+transaction of one snapshot and one property change, sent once: no retry inside the client, so that a refused one is
+planned again and an unanswered one is looked up.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import structlog
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from catalog.errors import ComponentError, StaleSnapshotError
+from catalog.positions import Position, SnapshotEntry, position_of, saved_position
+from catalog.settings import CATALOG, Settings
+from catalog.tables.cdc import NEXT_GENERATION, POSITION_PROPERTY
+from streaming.store import Store, WrittenFile
+
+log = structlog.get_logger()
+
+MAIN = "main"
+DRIVER_PROPERTY = "lake.driver"
+COMMIT_PROPERTY = "lake.commit"
+_REFUSED = ("CommitFailedException", "ValidationException")
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A deletion vector in the table: its Puffin file and the data file it belongs to."""
+
+    path: str
+    file_size: int
+    cardinality: int
+    data_file: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class LiveFile:
+    """A data file of a snapshot. Bounds are of the first key column, None where unknown."""
+
+    path: str
+    size: int
+    rows: int
+    lower: bytes | None
+    upper: bytes | None
+    vector: Vector | None
+    java: Any
+
+
+class Lake:
+    """The REST catalog and the store, for one streaming driver."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self.spark, self.store = spark, Store(settings)
+        self.driver_id = str(uuid.uuid4())
+        self.jvm: Any = spark._jvm
+        self.package: Any = self.jvm.org.apache.iceberg
+        secrets = settings.secrets
+        options = {
+            "uri": settings.catalog,
+            "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+            "s3.endpoint": settings.s3,
+            "s3.path-style-access": "true",
+            "s3.access-key-id": secrets.s3_access_key,
+            "s3.secret-access-key": secrets.s3_secret_key,
+            "client.region": settings.s3_region,
+            "rest.client.max-retries": "0",
+            "rest-metrics-reporting-enabled": "false",
+        }
+        self._catalog = self.package.rest.RESTCatalog()
+        self._catalog.initialize(CATALOG, options)
+
+    def create(self, statement: str) -> None:
+        """Run a `CREATE … IF NOT EXISTS` statement."""
+        self.spark.sql(statement)
+
+    def table(self, identifier: str) -> IcebergTable:
+        """Load `namespace.table`."""
+        namespace, name = identifier.rsplit(".", 1)
+        place = self.package.catalog.TableIdentifier.of(
+            self.package.catalog.Namespace.of(_strings(self, [namespace])), name
+        )
+        return IcebergTable(self, identifier, self._catalog.loadTable(place))
+
+
+def _strings(lake: Lake, values: Sequence[str]) -> Any:
+    array = lake.spark.sparkContext._gateway.new_array(lake.jvm.java.lang.String, len(values))
+    for place, value in enumerate(values):
+        array[place] = value
+    return array
+
+
+class IcebergTable:
+    """One table. `head` is the snapshot that the next commit to a branch must land on."""
+
+    def __init__(self, lake: Lake, identifier: str, java: Any) -> None:
+        self.lake, self.identifier, self.java = lake, identifier, java
+        self.spec = java.spec()
+        self.data_location = f"{java.location()}/data"
+        self.arrow_schema = self._arrow_schema()
+        self._metrics = lake.package.MetricsConfig.forTable(java)
+
+    def _arrow_schema(self) -> pa.Schema:
+        from pyiceberg.io.pyarrow import schema_to_pyarrow
+        from pyiceberg.schema import Schema
+
+        text = self.lake.package.SchemaParser.toJson(self.java.schema())
+        return schema_to_pyarrow(Schema.model_validate_json(text))
+
+    def refresh(self) -> None:
+        """Read the table's metadata again."""
+        self.java.refresh()
+        self.spec = self.java.spec()
+        self.arrow_schema = self._arrow_schema()
+        self._metrics = self.lake.package.MetricsConfig.forTable(self.java)
+
+    def head(self, branch: str = MAIN) -> int | None:
+        """The snapshot id at the head of a branch; None where there is none."""
+        snapshot = self.java.snapshot(branch)
+        return None if snapshot is None else int(snapshot.snapshotId())
+
+    def property(self, name: str) -> str | None:
+        """A table property."""
+        value = self.java.properties().get(name)
+        return None if value is None else str(value)
+
+    def position(self, branch: str = MAIN) -> Position | None:
+        """The position of a branch. Raises PositionLostError."""
+        saved = self.property(POSITION_PROPERTY)
+        properties = {} if saved is None else {POSITION_PROPERTY: saved}
+        return position_of(self._ancestors(branch), self.head(branch), properties)
+
+    def _ancestors(self, branch: str) -> Iterator[SnapshotEntry]:
+        snapshot = self.java.snapshot(branch)
+        while snapshot is not None:
+            summary = {str(name): str(value) for name, value in dict(snapshot.summary()).items()}
+            parent = snapshot.parentId()
+            yield SnapshotEntry(int(snapshot.snapshotId()), parent, snapshot.operation(), summary)
+            if POSITION_PROPERTY in summary or parent is None:
+                return
+            snapshot = self.java.snapshot(parent)
+
+    def live_files(self, key_column: str | None, branch: str = MAIN) -> Iterator[LiveFile]:
+        """The data files of a branch's head, with their vectors."""
+        head = self.head(branch)
+        if head is None:
+            return
+        key_id = str(self.java.schema().findField(key_column).fieldId()) if key_column else ""
+        tasks = self.java.newScan().useSnapshot(head).includeColumnStats().planFiles()
+        try:
+            iterator = tasks.iterator()
+            while iterator.hasNext():
+                yield self._live_file(iterator.next(), key_id)
+        finally:
+            tasks.close()
+
+    def _live_file(self, task: Any, key_id: str) -> LiveFile:
+        parser, java = self.lake.package.ContentFileParser, task.file()
+        fields = json.loads(parser.toJson(java, self.spec))
+        lower, upper = (_bounds(fields.get(f"{side}-bounds")).get(key_id) for side in ("lower", "upper"))
+        vectors = [json.loads(parser.toJson(delete, self.spec)) for delete in task.deletes()]
+        if any(vector["file-format"].lower() != "puffin" for vector in vectors):
+            raise ComponentError(
+                f"{self.identifier} has delete files that are not deletion vectors: another writer touched it",
+                remedy=f"lake resync {self.identifier}",
+            )
+        vector = None
+        for found in vectors:
+            place = (found["content-offset"], found["content-size-in-bytes"])
+            size, count = found["file-size-in-bytes"], found["record-count"]
+            vector = Vector(found["file-path"], size, count, found["referenced-data-file"], *place)
+        path, size, rows = fields["file-path"], fields["file-size-in-bytes"], fields["record-count"]
+        return LiveFile(path, size, rows, lower, upper, vector, java)
+
+    def data_file(self, written: WrittenFile, partition: str = "") -> Any:
+        """The Java description of a written Parquet file; `partition` as a path, `name=value`."""
+        source = self.java.io().newInputFile(written.path, written.size)
+        metrics = self.lake.package.parquet.ParquetUtil.fileMetrics(source, self._metrics)
+        builder = self.lake.package.DataFiles.builder(self.spec).withPath(written.path).withFormat("parquet")
+        builder = builder.withFileSizeInBytes(written.size).withMetrics(metrics)
+        return (builder.withPartitionPath(partition) if partition else builder).build()
+
+    def delete_file(self, vector: Vector) -> Any:
+        """The Java description of a deletion vector."""
+        builder = self.lake.package.FileMetadata.deleteFileBuilder(self.spec).ofPositionDeletes()
+        builder = builder.withPath(vector.path).withFormat("puffin").withFileSizeInBytes(vector.file_size)
+        builder = builder.withRecordCount(vector.cardinality).withReferencedDataFile(vector.data_file)
+        return builder.withContentOffset(vector.offset).withContentSizeInBytes(vector.length).build()
+
+    def row_delta(
+        self,
+        position: Position,
+        read: int | None,
+        *,
+        added: Sequence[Any] = (),
+        vectors: Sequence[tuple[Any, Any | None]] = (),
+        data_files: Sequence[str] = (),
+        branch: str = MAIN,
+        facts: dict[str, str] | None = None,
+    ) -> int:
+        """Commit added files and vectors (new, replaced) of `data_files`; returns the new snapshot's id.
+
+        Raises StaleSnapshotError when anything but compactions of other files landed since the snapshot `read`.
+        """
+
+        def build(transaction: Any) -> Any:
+            update = transaction.newRowDelta()
+            for file in added:
+                update.addRows(file)
+            for new, old in vectors:
+                update.addDeletes(new)
+                if old is not None:
+                    update.removeDeletes(old)
+            if read is not None:
+                update.validateFromSnapshot(read)
+            update.conflictDetectionFilter(self.lake.package.expressions.Expressions.alwaysTrue())
+            update.validateNoConflictingDataFiles().validateNoConflictingDeleteFiles()
+            if data_files:
+                names = self.lake.jvm.java.util.ArrayList()
+                for name in data_files:
+                    names.add(name)
+                update.validateDataFilesExist(names).validateDeletedFiles()
+            return update
+
+        return self._commit(build, position, branch, facts)
+
+    def overwrite(
+        self,
+        position: Position,
+        read: int | None,
+        *,
+        added: Sequence[Any],
+        branch: str = MAIN,
+        facts: dict[str, str] | None = None,
+    ) -> int:
+        """Commit the removal of all rows and the added files, as `row_delta` does."""
+
+        def build(transaction: Any) -> Any:
+            everything = self.lake.package.expressions.Expressions.alwaysTrue()
+            update = transaction.newOverwrite().overwriteByRowFilter(everything)
+            for file in added:
+                update.addFile(file)
+            if read is not None:
+                update.validateFromSnapshot(read)
+            return update.conflictDetectionFilter(everything).validateNoConflictingData().validateNoConflictingDeletes()
+
+        return self._commit(build, position, branch, facts)
+
+    def rewrite(self, position: Position, read: int, removed: Sequence[LiveFile], added: Sequence[Any]) -> int:
+        """Commit files in the place of others that hold the same live rows."""
+
+        def build(transaction: Any) -> Any:
+            update = transaction.newRewrite()
+            for file in removed:
+                update.deleteFile(file.java)
+                if file.vector is not None:
+                    update.deleteFile(self.delete_file(file.vector))
+            for file in added:
+                update.addFile(file)
+            return update.validateFromSnapshot(read)
+
+        return self._commit(build, position, MAIN, None)
+
+    def _commit(
+        self,
+        build: Callable[[Any], Any],
+        position: Position,
+        branch: str,
+        facts: dict[str, str] | None,
+    ) -> int:
+        commit_id = str(uuid.uuid4())
+        summary = {
+            POSITION_PROPERTY: position.to_json(),
+            DRIVER_PROPERTY: self.lake.driver_id,
+            COMMIT_PROPERTY: commit_id,
+            **(facts or {}),
+        }
+        try:
+            transaction = self.java.newTransaction()
+            update = build(transaction)
+            if branch != MAIN:
+                update.toBranch(branch)
+            for name, value in summary.items():
+                update.set(name, value)
+            update.commit()
+            snapshot_id = int(transaction.table().snapshot(branch).snapshotId())
+            if branch == MAIN:
+                saved = saved_position(position, snapshot_id)
+                transaction.updateProperties().set(POSITION_PROPERTY, saved).commit()
+            transaction.commitTransaction()
+        except Py4JJavaError as failure:
+            return self._after_failure(failure, commit_id, branch)
+        return snapshot_id
+
+    def _after_failure(self, failure: Py4JJavaError, commit_id: str, branch: str) -> int:
+        """A refusal is a StaleSnapshotError; of any other failure the outcome is unknown, so it is looked up."""
+        kind = failure.java_exception.getClass().getSimpleName()
+        message = str(failure.java_exception.getMessage()).split("\n")[0]
+        try:
+            self.java.refresh()
+        except Py4JJavaError as unreachable:
+            raise ComponentError(
+                f"{self.identifier}: a commit had no answer ({kind}) and the REST catalog does not answer now",
+                remedy="it is looked up again when the catalog is back; lake status",
+            ) from unreachable
+        head = self.java.snapshot(branch)
+        if head is not None and dict(head.summary()).get(COMMIT_PROPERTY) == commit_id:
+            log.warning("a commit without an answer had landed", table=self.identifier, kind=kind)
+            return int(head.snapshotId())
+        if kind in _REFUSED:
+            raise StaleSnapshotError(f"{self.identifier}: commit refused, {message}") from failure
+        raise ComponentError(
+            f"{self.identifier}: commit failed with {kind}: {message}", remedy="lake status; lake logs catalog"
+        ) from failure
+
+    def adopt_next_generation(self) -> None:
+        """Make the branch of the next generation the table, and drop the branch."""
+        branch = self.java.snapshot(NEXT_GENERATION)
+        position = Position.from_json(dict(branch.summary())[POSITION_PROPERTY])
+        saved = saved_position(position, int(branch.snapshotId()))
+        transaction = self.java.newTransaction()
+        transaction.manageSnapshots().replaceBranch(MAIN, branch.snapshotId()).removeBranch(NEXT_GENERATION).commit()
+        transaction.updateProperties().set(POSITION_PROPERTY, saved).commit()
+        transaction.commitTransaction()
+
+    def drop_next_generation(self) -> None:
+        """Throw an unfinished copy away."""
+        if self.java.snapshot(NEXT_GENERATION) is not None:
+            self.java.manageSnapshots().removeBranch(NEXT_GENERATION).commit()
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a table property that is not a position."""
+        self.java.updateProperties().set(name, value).commit()
+
+
+def _bounds(encoded: Any) -> dict[str, bytes]:
+    """`{"keys": [field ids], "values": [hex]}` of ContentFileParser as bytes by field id."""
+    if not encoded:
+        return {}
+    return {str(key): bytes.fromhex(value) for key, value in zip(encoded["keys"], encoded["values"], strict=True)}

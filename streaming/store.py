@@ -1,0 +1,78 @@
+"""The object store as the stream writes it: whole Parquet and Puffin files, each under a name used once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from catalog.settings import Settings
+from streaming.keys import FileKeys, key_numbers
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file that no snapshot refers to yet."""
+
+    path: str
+    size: int
+    rows: int
+
+
+class Store:
+    """Reads and writes files by their `s3://` path."""
+
+    def __init__(self, settings: Settings) -> None:
+        address = urlsplit(settings.s3)
+        self._files = pafs.S3FileSystem(
+            access_key=settings.secrets.s3_access_key,
+            secret_key=settings.secrets.s3_secret_key,
+            endpoint_override=address.netloc,
+            scheme=address.scheme,
+            region=settings.s3_region,
+            allow_delayed_open=True,  # a small file is one PUT instead of three requests
+            retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=5),
+        )
+
+    def write_parquet(self, location: str, table: pa.Table) -> WrittenFile:
+        """Write one data file below `location`."""
+        path = f"{location}/{uuid.uuid4()}.parquet"
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", compression_level=1, row_group_size=1 << 20)
+        return self._put(path, sink.getvalue(), table.num_rows)
+
+    def write_vector(self, location: str, content: bytes, deleted: int) -> WrittenFile:
+        """Write one Puffin file below `location`; `deleted` counts the rows its vector names."""
+        return self._put(f"{location}/{uuid.uuid4()}-deletes.puffin", content, deleted)
+
+    def _put(self, path: str, content: Any, rows: int) -> WrittenFile:
+        with self._files.open_output_stream(_key(path)) as stream:
+            stream.write(content)
+        return WrittenFile(path, len(content), rows)
+
+    def read_keys(self, path: str, columns: Sequence[str]) -> FileKeys:
+        """The key columns of a data file, indexed."""
+        return FileKeys.of(key_numbers(self.read_parquet(path, columns)))
+
+    def read_parquet(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A data file, or some of its columns; those that it lacks are left out."""
+        with self._files.open_input_file(_key(path)) as file:
+            parquet = pq.ParquetFile(file)
+            held = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
+            return parquet.read(columns=held)
+
+    def read_bytes(self, path: str, offset: int, length: int) -> bytes:
+        """A part of a file."""
+        with self._files.open_input_file(_key(path)) as file:
+            file.seek(offset)
+            return bytes(file.read(length))
+
+
+def _key(path: str) -> str:
+    return path.removeprefix("s3://")

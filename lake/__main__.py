@@ -6,6 +6,8 @@ import sys
 
 from rich.console import Console
 
+import lake.stack  # noqa: F401 - adds its commands
+import lake.traffic  # noqa: F401 - adds its commands
 from catalog.errors import LakehouseError
 from catalog.logging import configure_logging
 from lake.app import app

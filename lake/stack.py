@@ -1,0 +1,139 @@
+"""`lake up`, `down`, `status`, `doctor` and `logs`: the embedded stack from the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from catalog.settings import load_settings
+from lake.app import app
+
+if TYPE_CHECKING:
+    from stack.control import Steps
+
+console = Console()
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Without = Annotated[list[str] | None, typer.Option(help="Leave this component out; may be given several times.")]
+
+
+def steps() -> Steps:
+    """What is set up once a component answers: the source's schema, then topics and connector."""
+    # the stack knows no tables: here, above both, it meets the connectors
+    from connectors.setup import ensure_connector, ensure_source
+
+    return {"postgres": ensure_source, "connect": ensure_connector}
+
+
+@app.command()
+def up(without: Without = None) -> None:
+    """Start the stack, or what of it does not run, and wait until every component answers a real request.
+
+    The first start creates databases, topics and the connector. Running it again is harmless, and heals after a crash.
+    """
+    from lake.stack_view import Progress, render_addresses
+    from stack import control
+    from stack.components import embedded
+
+    settings, left_out = load_settings(), tuple(without or ())
+    names = [component.name for component in embedded(settings, without=left_out)]
+    with Progress(names, console) as progress:
+        control.up(settings, without=left_out, then=steps(), report=progress.report)
+    console.print(render_addresses(settings, names))
+
+
+@app.command()
+def down(
+    purge: Annotated[bool, typer.Option("--purge", help="Also delete the state folder: all tables and data.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.")] = False,
+) -> None:
+    """Stop the stack in order and leave nothing running; data stays unless `--purge` is given."""
+    from lake.stack_view import Progress
+    from stack import control
+    from stack.components import COMPONENTS
+
+    settings = load_settings()
+    if purge and not yes:
+        typer.confirm(f"Delete {settings.state_dir} with all its tables?", abort=True)
+    with Progress([component.name for component in reversed(COMPONENTS)], console) as progress:
+        ended = control.down(settings, report=progress.report)
+    for process in ended:
+        console.print(f"ended a process that was left behind: {process}")
+    if purge and settings.state_dir.exists():
+        shutil.rmtree(settings.state_dir)
+    console.print("nothing is running" + (f"; {settings.state_dir} is deleted" if purge else ""))
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show every component and every table. Exit code 1 when something is not well."""
+    from lake.stack_view import read_stream, render_components, render_tables
+    from stack import control
+
+    settings = load_settings()
+    components, stream = control.states(settings), read_stream(settings)
+    if as_json:
+        print_json({"components": [asdict(state) for state in components], "stream": stream})
+    else:
+        console.print(render_components(components))
+        console.print(render_tables(stream))
+    stopped = [name for name, table in (stream or {}).get("tables", {}).items() if table.get("state") == "stopped"]
+    if stopped or not all(state.healthy for state in components):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    as_json: Json = False,
+    list_settings: Annotated[bool, typer.Option("--settings", help="List every setting with its value.")] = False,
+) -> None:
+    """Check Java, Postgres, ports, disk, memory and jars, and say how to mend each. Exit code 1 on a failure."""
+    from lake.stack_view import render_checks, render_settings, settings_rows
+    from stack import preflight
+
+    settings = load_settings()
+    if list_settings:
+        if as_json:
+            print_json(settings_rows(settings))
+        else:
+            console.print(render_settings(settings))
+        return
+    checks = preflight.run(settings)
+    if as_json:
+        print_json([check.as_dict() for check in checks])
+    else:
+        console.print(render_checks(checks))
+    if any(check.state == "fail" for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    name: Annotated[
+        str | None, typer.Argument(help="A component, or `supervisor`; all components when absent.")
+    ] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as lines are written; end with Ctrl-C.")
+    ] = False,
+) -> None:
+    """Print the end of a component's log, or of all, with the component's name before each line."""
+    from lake.log_reader import follow_logs, last_lines, log_paths
+
+    paths = log_paths(load_settings(), name)
+    for path in paths:
+        for line in last_lines(path, lines):
+            sys.stdout.write(line if name else f"{path.stem:9} {line}")
+    sys.stdout.flush()
+    if follow:
+        follow_logs(paths, sys.stdout, with_names=name is None)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")

@@ -1,0 +1,190 @@
+"""What the stack's commands look like in a terminal."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from catalog.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from stack.control import State
+    from stack.preflight import Check
+
+STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "ready": "green", "failed": "bold red", "stopped": "dim"}
+DONE = ("ready", "failed", "stopped")
+
+
+class Progress:
+    """A line per component with its phase and seconds; plain lines where there is no terminal."""
+
+    def __init__(self, names: list[str], console: Console) -> None:
+        self._console = console
+        self._phases = dict.fromkeys(names, "waiting")
+        self._since = dict.fromkeys(names, time.monotonic())
+        self._ended: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._spinner = Spinner("dots")
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def report(self, name: str, phase: str) -> None:
+        """Note a component's phase; called from any thread."""
+        with self._lock:
+            if self._phases.get(name) == "waiting":
+                self._since[name] = time.monotonic()
+            self._phases[name] = phase
+            if phase in DONE:
+                self._ended[name] = time.monotonic() - self._since.get(name, time.monotonic())
+        if not self._console.is_terminal and phase in DONE:
+            self._console.print(f"{name:9} {phase} {self._ended[name]:.1f} s", highlight=False)
+
+    def _render(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        with self._lock:
+            phases = dict(self._phases)
+        for name, phase in phases.items():
+            seconds = self._ended.get(name, time.monotonic() - self._since[name])
+            shown = "" if phase == "waiting" else f"{seconds:5.1f} s"
+            mark: RenderableType = " " if phase in DONE or phase == "waiting" else self._spinner
+            table.add_row(mark, name, Text(phase, style=STYLES.get(phase, "")), shown)
+        return table
+
+
+def render_addresses(settings: Settings, names: list[str]) -> RenderableType:
+    """Where to look once the stack is up."""
+    from stack.components import component
+
+    table = Table.grid(padding=(0, 2))
+    for name in names:
+        table.add_row(component(name).title, component(name).address(settings))
+    if "store" in names:
+        login = f"login admin, password: s3_secret_key in {settings.state_dir / 'secrets.json'}"
+        table.add_row("S3 console", f"http://{settings.host}:{settings.port('s3_console')}")
+        table.add_row("", Text(login, style="dim"))
+    return table
+
+
+def render_components(states: list[State]) -> RenderableType:
+    """The table of components."""
+    table = Table(box=None, header_style="dim")
+    for heading in ("component", "state", "pid", "up", "restarts", "memory", "CPU", "answers in", "address"):
+        justify: Literal["left", "right"] = "left" if heading in ("component", "state", "address") else "right"
+        table.add_column(heading, justify=justify, no_wrap=True)
+    for state in states:
+        style = "green" if state.healthy else "bold red" if state.state != "stopped" else "dim"
+        table.add_row(
+            state.name,
+            Text(state.state, style=style),
+            str(state.pid or ""),
+            duration(state.uptime_seconds) if state.pid else "",
+            str(state.restarts or ""),
+            f"{state.memory_bytes / (1 << 20):.0f} MiB" if state.pid else "",
+            f"{state.cpu_percent:.0f} %" if state.pid else "",
+            f"{state.answer_seconds * 1000:.0f} ms" if state.healthy else "",
+            Text(state.address.removeprefix("http://")),
+        )
+    silent = [state for state in states if not state.healthy and state.state != "stopped"]
+    return Group(table, *(Text(f"{state.name}: {state.answer}", style="red") for state in silent))
+
+
+def read_stream(settings: Settings) -> dict[str, Any] | None:
+    """What the streaming job last wrote about its tables, with its age in seconds; None when it never did."""
+    from stack.health import STREAM_FILE, stream_age_seconds
+
+    path = settings.state_dir / STREAM_FILE
+    if not path.exists():
+        return None
+    written: dict[str, Any] = json.loads(path.read_text())
+    return {**written, "age_seconds": round(stream_age_seconds(written), 1)}
+
+
+def render_tables(stream: dict[str, Any] | None) -> RenderableType:
+    """The mirrored tables as the streaming job last described them."""
+    if stream is None:
+        return Text("no table yet: the streaming job has not written its status", style="dim")
+    table = Table(box=None, header_style="dim")
+    for heading in ("table", "state", "rows applied", "quarantined", "LSN", "last commit", "epoch"):
+        table.add_column(heading, justify="right" if heading in ("rows applied", "quarantined", "epoch") else "left")
+    for name, each in stream.get("tables", {}).items():
+        stopped = each.get("state") == "stopped"
+        table.add_row(
+            name,
+            Text(str(each.get("state", "")), style="bold red" if stopped else "green"),
+            f"{each.get('rows_applied') or 0:,}",
+            f"{each.get('quarantined') or 0:,}",
+            str(each.get("lsn") or ""),
+            str(each.get("last_commit_at") or ""),
+            f"{each.get('last_epoch_seconds') or 0:.2f} s",
+        )
+    reasons = [
+        Text(f"{name}: {each.get('reason', '')}\n  → {each.get('remedy', '')}", style="red")
+        for name, each in stream.get("tables", {}).items()
+        if each.get("state") == "stopped"
+    ]
+    age = Text(f"stream {stream.get('state')}, as of {stream['age_seconds']:.0f} s ago", style="dim")
+    return Group(Text(""), table, *reasons, age)
+
+
+def render_checks(checks: list[Check]) -> RenderableType:
+    """The doctor's findings, each with its remedy below it."""
+    table = Table.grid(padding=(0, 2))
+    for check in checks:
+        found = Text(check.found)
+        if check.remedy:
+            found.append(f"\n→ {check.remedy}", style="bold")
+        table.add_row(Text(check.state, style=STYLES[check.state]), check.name, found)
+    return table
+
+
+def settings_rows(settings: Settings) -> list[dict[str, str]]:
+    """Every setting: variable, value, default and description. Secrets are hidden."""
+    rows = []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        default = "" if field.default in (None, PydanticUndefined) else str(field.default)
+        shown = "(hidden)" if isinstance(value, SecretStr) else "" if value is None else str(value)
+        variable = f"{PREFIX}{name}".upper()
+        rows.append({"setting": variable, "value": shown, "default": default, "description": field.description or ""})
+    return rows
+
+
+def render_settings(settings: Settings) -> RenderableType:
+    """The table of settings; what differs from its default is bold."""
+    table = Table(box=None, header_style="dim")
+    for heading in ("setting", "value", "default", "description"):
+        table.add_column(heading, overflow="fold")
+    for row in settings_rows(settings):
+        style = "bold" if row["value"] != row["default"] else ""
+        default = "" if row["value"] == row["default"] else row["default"]
+        table.add_row(row["setting"], Text(row["value"], style=style), default, row["description"])
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `45 s`, `12 min`, `3 h 05`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds) // 60
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d}"

@@ -1,0 +1,129 @@
+"""How each component is run: command line, environment, folder. Secrets are in environments and files only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from catalog.errors import ConfigurationError
+from catalog.settings import PREFIX, PROJECT, Settings
+from stack import configuration, postgres
+from stack.java import find_java
+
+JARS = PROJECT / "jars" / "lib"
+MARKER = "LAKEHOUSE_COMPONENT"
+"""Variable in the environment of every process of a stack: `name@state folder`."""
+STORE_PORTS = ("master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3_grpc", "admin_grpc")
+"""What the object store's internal ports are for, in order from `s3_internal` on."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """An absolute program with its arguments, the environment beyond the basic one, and the folder it starts in."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    directory: Path = PROJECT
+
+
+def basic_environment(name: str, settings: Settings) -> dict[str, str]:
+    """What every process gets: where programs are, one locale, and whose it is."""
+    environment = {"LANG": "C.UTF-8", MARKER: f"{name}@{settings.state_dir}"}
+    for variable in ("PATH", "HOME", "TMPDIR"):
+        if variable in os.environ:
+            environment[variable] = os.environ[variable]
+    return environment
+
+
+def postgres_command(settings: Settings) -> Command:
+    """The server, as an unprivileged user when we are root."""
+    server = postgres.binary("postgres")
+    arguments = (*postgres.drop_privileges(settings), str(server), "-D", str(postgres.data_dir(settings)))
+    return Command(arguments, directory=Path("/"))
+
+
+def kafka_command(settings: Settings) -> Command:
+    """One node, broker and controller; its throughput is the page cache's, so the heap stays small."""
+    server = configuration.path(settings, "server.properties")
+    flags = ("-Xms256m", "-Xmx768m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
+    return Command(java(settings, flags, JARS / "kafka" / "*", "kafka.Kafka", str(server)))
+
+
+def connect_command(settings: Settings) -> Command:
+    """The distributed worker with Debezium."""
+    worker = configuration.path(settings, "connect.properties")
+    flags = ("-Xms256m", "-Xmx768m", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError")
+    main = "org.apache.kafka.connect.cli.ConnectDistributed"
+    return Command(java(settings, flags, JARS / "kafka" / "*", main, str(worker)))
+
+
+def store_command(settings: Settings) -> Command:
+    """SeaweedFS in one process."""
+    options = configuration.path(settings, "store.options")
+    arguments = (str(store_binary()), "-logtostderr", "mini", f"-options={options}")
+    keys = {
+        "AWS_ACCESS_KEY_ID": settings.secrets.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": settings.secrets.s3_secret_key,
+        "GOMEMLIMIT": "400MiB",
+    }
+    return Command(arguments, keys, settings.state_dir / "store")
+
+
+def catalog_command(settings: Settings) -> Command:
+    """Iceberg's REST server over its JDBC catalog in Postgres."""
+    flags = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+    jars = JARS / "rest-catalog"
+    arguments = java(settings, flags, f"{jars / 'classes'}:{jars}/*", "org.apache.iceberg.rest.LoopbackRestServer")
+    environment = {
+        "REST_HOST": settings.host,
+        "REST_PORT": str(settings.port("catalog")),
+        "CATALOG_CATALOG__IMPL": "org.apache.iceberg.jdbc.JdbcCatalog",
+        "CATALOG_URI": f"jdbc:postgresql://{settings.host}:{settings.port('postgres')}/catalog",
+        "CATALOG_JDBC_USER": "catalog",
+        "CATALOG_JDBC_PASSWORD": settings.secrets.catalog,
+        "CATALOG_JDBC_SCHEMA__VERSION": "V1",
+        "CATALOG_WAREHOUSE": settings.warehouse,
+        "CATALOG_IO__IMPL": "org.apache.iceberg.aws.s3.S3FileIO",
+        "CATALOG_S3_ENDPOINT": settings.s3,
+        "CATALOG_S3_PATH__STYLE__ACCESS": "true",
+        "AWS_REGION": settings.s3_region,
+        "AWS_ACCESS_KEY_ID": settings.secrets.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": settings.secrets.s3_secret_key,
+    }
+    return Command(arguments, environment)
+
+
+def stream_command(settings: Settings) -> Command:
+    """The streaming job; it reads the same settings as we did, wherever they came from."""
+    home = str(find_java(settings))
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    given |= {"state_dir": settings.state_dir, "java_home": home}
+    environment = {f"{PREFIX}{name}".upper(): _plain(value) for name, value in given.items() if value is not None}
+    return Command((sys.executable, "-m", "streaming"), {**environment, "JAVA_HOME": home})
+
+
+def java(settings: Settings, flags: tuple[str, ...], classes: Path | str, *arguments: str) -> tuple[str, ...]:
+    """A Java command line with our log set-up."""
+    log = configuration.path(settings, "log4j2.properties")
+    program = str(find_java(settings) / "bin" / "java")
+    return (program, *flags, f"-Dlog4j2.configurationFile={log}", "-cp", str(classes), *arguments)
+
+
+def store_binary() -> Path:
+    """SeaweedFS' program: in this environment's scripts folder, where its wheel puts it, or on the PATH."""
+    own = Path(sysconfig.get_path("scripts")) / "weed"
+    found = own if own.exists() else shutil.which("weed")
+    if found is None:
+        raise ConfigurationError("the object store's program `weed` is missing", remedy="scripts/setup installs it")
+    return Path(found)
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

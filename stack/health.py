@@ -1,0 +1,80 @@
+"""Health means that a component answered a real request."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import psycopg
+
+from catalog.errors import LakehouseError
+from catalog.settings import Settings
+
+REQUEST_SECONDS = 5.0
+STREAM_FRESH_SECONDS = 30.0
+STREAM_FILE = "stream.json"
+
+
+@dataclass(frozen=True)
+class Health:
+    """`answer` is what the component said, or why it did not; `seconds` is how long that took."""
+
+    healthy: bool
+    answer: str
+    seconds: float
+
+
+def check(ask: Callable[[Settings], str], settings: Settings) -> Health:
+    """Ask one component; every way of not answering is a Health, not an exception."""
+    began = time.monotonic()
+    try:
+        answer, healthy = ask(settings), True
+    except (LakehouseError, httpx.HTTPError, psycopg.Error, OSError, ValueError, KeyError) as refusal:
+        answer, healthy = _first_line(refusal), False
+    return Health(healthy, answer, time.monotonic() - began)
+
+
+def ask_catalog(settings: Settings) -> str:
+    """The REST catalog's configuration request."""
+    _json(f"{settings.catalog}/v1/config")
+    return "GET /v1/config"
+
+
+def ask_connect(settings: Settings) -> str:
+    """The worker's list of connectors."""
+    names = _json(f"{settings.connect}/connectors")
+    return ", ".join(names) or "no connector"
+
+
+def ask_stream(settings: Settings) -> str:
+    """The job's own status, fresh, and the Spark UI."""
+    written = json.loads((settings.state_dir / STREAM_FILE).read_text())
+    age = stream_age_seconds(written)
+    if age > STREAM_FRESH_SECONDS:
+        raise ValueError(f"its status is {age:.0f} s old")
+    applications = _json(f"http://{settings.host}:{settings.port('spark_ui')}/api/v1/applications")
+    return f"{written['state']}, {applications[0]['name']}" if applications else str(written["state"])
+
+
+def stream_age_seconds(written: dict[str, Any]) -> float:
+    """Seconds since the streaming job wrote its status."""
+    updated = datetime.datetime.fromisoformat(written["updated_at"])
+    if updated.tzinfo is None:
+        updated = updated.replace(tzinfo=datetime.UTC)
+    return (datetime.datetime.now(datetime.UTC) - updated).total_seconds()
+
+
+def _json(url: str) -> Any:
+    answer = httpx.get(url, timeout=REQUEST_SECONDS, trust_env=False)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _first_line(refusal: BaseException) -> str:
+    lines = str(refusal).strip().splitlines()
+    return (lines[0] if lines else type(refusal).__name__)[:200]

@@ -1,0 +1,51 @@
+"""The embedded broker: its storage, made once, and a real request to it."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import subprocess
+import uuid
+
+from catalog.errors import ComponentError
+from catalog.settings import Settings
+from stack import commands, configuration
+
+REQUEST_SECONDS = 3.0
+
+
+def prepare(settings: Settings) -> bool:
+    """Write the configuration and format the log folder when it is new; True when the configuration changed."""
+    changed = configuration.write_kafka(settings)
+    if not (settings.state_dir / "kafka" / "meta.properties").exists():
+        _format(settings)
+    return changed
+
+
+def ask(settings: Settings) -> str:
+    """One metadata request. Raises ComponentError."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    quiet = logging.getLogger("librdkafka")
+    quiet.setLevel(logging.CRITICAL)
+    client = AdminClient({"bootstrap.servers": settings.kafka, "socket.timeout.ms": 3000}, logger=quiet)
+    try:
+        metadata = client.list_topics(timeout=REQUEST_SECONDS)
+    except KafkaException as silent:
+        raise ComponentError(f"no metadata from {settings.kafka}: {silent.args[0].str()}") from silent
+    return f"{len(metadata.brokers)} broker, {len(metadata.topics)} topics"
+
+
+def _format(settings: Settings) -> None:
+    cluster = base64.urlsafe_b64encode(b"l" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
+    server = configuration.path(settings, "server.properties")
+    tool = ("kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(server))
+    flags = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+    command = commands.java(settings, flags, commands.JARS / "kafka" / "*", *tool)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise ComponentError(
+            f"Kafka's storage could not be formatted: {(done.stderr or done.stdout).strip()[-800:]}",
+            remedy="mend what it says, then `lake up`",
+        )

@@ -1,0 +1,146 @@
+"""What must be right before anything is started. `lake doctor` shows all of it, `lake up` insists on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from catalog.errors import ConfigurationError
+from catalog.settings import Settings
+from stack import commands, jars, java, ports, postgres
+from stack.components import Component, embedded
+from stack.supervision import Supervisor, socket_path
+
+GIB = 1 << 30
+LOW_DISK_GIB, NO_DISK_GIB = 5.0, 1.0
+LOW_MEMORY_GIB, NO_MEMORY_GIB = 4.0, 1.5
+WITH_JARS = {"kafka", "connect", "catalog", "stream"}
+
+State = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: what was found and, unless it is well, how to mend it."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def run(settings: Settings, *, without: tuple[str, ...] = ()) -> list[Check]:
+    """Every check, in the order in which a person would mend what they name."""
+    components = embedded(settings, without=without)
+    names = {component.name for component in components}
+    is_up = Supervisor(settings).is_running()
+    checks = [_host(settings), _state_dir(settings), _disk(settings), _memory(is_up)]
+    if names & WITH_JARS:
+        checks.append(_found("Java", lambda: str(java.find_java(settings))))
+        checks.append(_jars())
+    if "postgres" in names:
+        checks.append(_found("Postgres", lambda: f"{postgres.version()} in {postgres.binary('postgres').parent}"))
+        checks.append(_found("Postgres user", lambda: _postgres_user(settings)))
+    if "store" in names:
+        checks.append(_found("object store", lambda: str(commands.store_binary())))
+    checks.append(Check("supervisor", "ok", "running" if is_up else "not running"))
+    return checks + _ports(components, settings)
+
+
+def require(settings: Settings, *, without: tuple[str, ...] = ()) -> None:
+    """Raise ConfigurationError, one line for each failed check, unless all is well."""
+    failed = [check for check in run(settings, without=without) if check.state == "fail"]
+    if not failed:
+        return
+    first, *others = failed
+    lines = [f"{first.name}: {first.found}"]
+    if not others:
+        raise ConfigurationError(lines[0], remedy=first.remedy)
+    lines = [f"{check.name}: {check.found}\n  → {check.remedy}" for check in failed[:-1]]
+    last = failed[-1]
+    raise ConfigurationError("\n".join([*lines, f"{last.name}: {last.found}"]), remedy=last.remedy)
+
+
+def _found(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "ok", look())
+    except ConfigurationError as missing:
+        return Check(name, "fail", str(missing.args[0]), missing.remedy)
+
+
+def _postgres_user(settings: Settings) -> str:
+    drop = postgres.drop_privileges(settings) if settings.state_dir.exists() else ()
+    return "an unprivileged system user" if drop or os.geteuid() == 0 else "this user"
+
+
+def _host(settings: Settings) -> Check:
+    if settings.host.startswith("127.") or settings.host in ("::1", "localhost"):
+        return Check("address", "ok", settings.host)
+    remedy = "unset LAKE_HOST and put a proxy in front of what others shall reach"
+    return Check("address", "fail", f"LAKE_HOST={settings.host} is not loopback", remedy)
+
+
+def _state_dir(settings: Settings) -> Check:
+    existing = _nearest(settings.state_dir)
+    if not existing.is_dir():
+        return Check("state folder", "fail", f"{existing} is not a folder", "set LAKE_STATE_DIR to another place")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        remedy = "set LAKE_STATE_DIR to a folder that you may write"
+        return Check("state folder", "fail", f"{existing} is not writable", remedy)
+    try:
+        socket_path(settings)
+    except ConfigurationError as unusable:
+        return Check("state folder", "fail", str(unusable.args[0]), unusable.remedy)
+    return Check("state folder", "ok", str(settings.state_dir))
+
+
+def _disk(settings: Settings) -> Check:
+    free = shutil.disk_usage(_nearest(settings.state_dir)).free / GIB
+    state: State = "fail" if free < NO_DISK_GIB else "warn" if free < LOW_DISK_GIB else "ok"
+    remedy = "" if state == "ok" else f"free at least {LOW_DISK_GIB:.0f} GiB there, or move LAKE_STATE_DIR"
+    return Check("disk", state, f"{free:.1f} GiB free for {settings.state_dir}", remedy)
+
+
+def _memory(is_up: bool) -> Check:
+    free = psutil.virtual_memory().available / GIB
+    state: State = "ok" if is_up or free >= LOW_MEMORY_GIB else "fail" if free < NO_MEMORY_GIB else "warn"
+    remedy = "" if state == "ok" else f"end other programs: the stack needs about {LOW_MEMORY_GIB:.0f} GiB"
+    return Check("memory", state, f"{free:.1f} GiB available", remedy)
+
+
+def _jars() -> Check:
+    problems = jars.problems(jars.Jars())
+    if not problems:
+        return Check("jars", "ok", f"complete in {commands.JARS}")
+    more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return Check("jars", "fail", f"{problems[0]}{more}", jars.DOWNLOAD)
+
+
+def _ports(components: tuple[Component, ...], settings: Settings) -> list[Check]:
+    checks = []
+    for port in ports.survey(components, settings):
+        name = f"port {port.number}"
+        if not port.holder:
+            checks.append(Check(name, "ok", f"free for {port.component}"))
+        elif port.ours:
+            checks.append(Check(name, "ok", f"{port.component}: held by {port.holder}"))
+        else:
+            found = f"{port.component} needs it, held by {port.holder}"
+            checks.append(Check(name, "fail", found, port.remedy))
+    return checks
+
+
+def _nearest(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path

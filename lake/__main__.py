@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 
 import lake.stack  # noqa: F401 - adds its commands
 import lake.traffic  # noqa: F401 - adds its commands
@@ -19,7 +20,7 @@ def main() -> None:
     try:
         app()
     except LakehouseError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", markup=True, highlight=False)
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", markup=True, highlight=False)
         sys.exit(2)
 
 

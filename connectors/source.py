@@ -39,13 +39,17 @@ def ensure_source(settings: Settings) -> None:
 
 
 def published_tables(settings: Settings) -> list[tuple[str, str]]:
-    """Schema and name of every table in the publication, in order: what the connector captures.
+    """Schema and name of every table in the publication, in the order of the initial copy: the heartbeat's first.
+
+    The heartbeat's two rows take the copy's `first` marker. A table that had it on its only row would have no marker
+    that ends its copy, and a copy of empty tables alone would have no record at all.
 
     Raises SourceError when there is no publication.
     """
     with connected(settings, "taxi") as connection:
         rows = connection.execute(
-            "select schemaname, tablename from pg_publication_tables where pubname = %s order by 1, 2",
+            "select schemaname, tablename from pg_publication_tables where pubname = %s"
+            " order by (schemaname, tablename) = ('public', 'heartbeat') desc, schemaname, tablename",
             [settings.publication],
         ).fetchall()
     if not rows:

@@ -51,6 +51,9 @@ create table if not exists heartbeat (
 
 comment on table heartbeat is 'id 1 is written by the connector, so that an idle source frees its WAL; other ids are barriers of lake verify';
 
+-- Two rows at least: the first and the last record of an initial copy's first table are then not the same record.
+insert into heartbeat (id) values (0), (1) on conflict (id) do nothing;
+
 create table if not exists signal (
     id   varchar(42) primary key,
     type varchar(32) not null,

@@ -52,15 +52,16 @@ class Changelog(TableWriter):
         return pa.table(columns)
 
     def write(self, rows: pa.Table) -> list[tuple[str, WrittenFile]]:
-        """Write rows to one file per hour of commit, with the partition's path of each."""
+        """Write rows to one file per hour of commit, with each one's partition."""
         shape = shaped(rows, self.table.arrow_schema)
         hours = pc.divide(shape["committed_at"].cast(pa.int64()), _MICROSECONDS_PER_HOUR)
         location = self.table.data_location
         written = []
         for hour in pc.unique(hours).to_pylist():
             part = shape.filter(pc.equal(hours, hour))
-            path = f"committed_at_hour={datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%d-%H}"
-            written.append((path, self.table.lake.store.write_parquet(f"{location}/{path}", part)))
+            folder = f"{location}/committed_at_hour={datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%d-%H}"
+            # Iceberg reads an hour partition back as the number of hours since 1970, not as the folder's text.
+            written.append((f"committed_at_hour={hour}", self.table.lake.store.write_parquet(folder, part)))
         return written
 
 

@@ -6,13 +6,15 @@ The envelope is Debezium's, JSON without schemas: `op`, `before`, `after` and `s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.source import SourceTable
 from catalog.tables.cdc import INSTANT
@@ -73,18 +75,25 @@ class Events:
     def slice(self, start: int, length: int | None = None) -> Events:
         """Events from `start` on."""
         end = len(self) if length is None else start + length
-        arrays = {
-            name: getattr(self, name).slice(start, end - start)
-            for name in ("partition", "offset", "previous_commit_lsn", "lsn", "transaction_id", "committed_at")
-        }
+        if start == 0 and end == len(self):
+            return self
+        return self.take(range(start, end))
+
+    def take(self, places: Sequence[int]) -> Events:
+        """The events at these places."""
+        chosen = pa.array(places, pa.int64())
+        arrays = {name: getattr(self, name).take(chosen) for name in _ARRAYS}
         return Events(
-            op=self.op[start:end],
-            copy_marker=self.copy_marker[start:end],
-            before=self.before.slice(start, end - start),
-            after=self.after.slice(start, end - start),
-            placeholders={name: mask[start:end] for name, mask in self.placeholders.items()},
+            op=[self.op[place] for place in places],
+            copy_marker=[self.copy_marker[place] for place in places],
+            before=self.before.take(chosen),
+            after=self.after.take(chosen),
+            placeholders={name: mask[np.asarray(places, np.int64)] for name, mask in self.placeholders.items()},
             **arrays,
         )
+
+
+_ARRAYS = ("partition", "offset", "previous_commit_lsn", "lsn", "transaction_id", "committed_at")
 
 
 @dataclass

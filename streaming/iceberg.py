@@ -1,4 +1,4 @@
-"""Iceberg tables that the stream writes: each commit carries a position and lands only on the snapshot it was made from.
+"""Iceberg tables the stream writes: each commit carries a position and lands only on the snapshot it was made from.
 
 Writes go through Iceberg's own Java API in Spark's JVM, because pyiceberg cannot write format version 3. A commit is a
 transaction of one snapshot and one property change, sent once: no retry inside the client, so that a refused one is

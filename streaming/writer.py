@@ -37,17 +37,22 @@ class TableWriter:
         self.head = self.table.head(self.branch)
         self.position = self._committed = self.table.position(self.branch)
 
-    def land(self, commit: Callable[[], int], position: Position) -> None:
-        """Run `commit` until it lands, planning again after compactions. Raises FencedError, ComponentError."""
+    def land(self, commit: Callable[[], int | None], position: Position) -> None:
+        """Run `commit` until it lands (or finds nothing to do, None), planning again after compactions.
+
+        Raises FencedError, ComponentError.
+        """
         for attempt in range(_ATTEMPTS):
             try:
-                self.head = commit()
+                head = commit()
             except StaleSnapshotError as stale:
                 log.info("commit refused, planning again", table=self.table.identifier, attempt=attempt, why=str(stale))
                 self.catch_up()
-            else:
-                self.position = self._committed = position
-                return
+                continue
+            self.position = position
+            if head is not None:
+                self.head, self._committed = head, position
+            return
         raise LakehouseError(
             f"{self.table.identifier}: {_ATTEMPTS} commits in a row were refused",
             remedy="pause what else commits to this table, such as a compaction in a loop",

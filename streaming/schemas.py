@@ -1,0 +1,106 @@
+"""The source tables' schemas: from Postgres, persisted beside each mirror, followed when they change."""
+
+from __future__ import annotations
+
+import psycopg
+import structlog
+
+from catalog.errors import ComponentError, TableStoppedError
+from catalog.settings import CATALOG, Settings
+from catalog.source import NAMESPACE, SourceTable, read_source_tables
+from catalog.tables.cdc import (
+    QUARANTINE,
+    QUARANTINE_SCHEMA,
+    SOURCE_PROPERTY,
+    TABLE_PROPERTIES,
+    changelog_schema,
+    create_table,
+    mirror_schema,
+)
+from streaming.evolution import plan
+from streaming.iceberg import IcebergTable, Lake
+
+log = structlog.get_logger()
+
+_WITH_DEFAULT = """
+select attname from pg_attribute
+where attrelid = format('%%I.%%I', %s::text, %s::text)::regclass and atthasmissing
+"""
+
+
+class SourceSchemas:
+    """Reads source schemas and keeps the lake's tables in their shape."""
+
+    def __init__(self, settings: Settings, lake: Lake) -> None:
+        self._settings, self._lake = settings, lake
+
+    def read(self) -> tuple[SourceTable, ...]:
+        """The published tables: as Postgres has them, or as they were last seen when it does not answer."""
+        try:
+            with self._connect() as connection:
+                return read_source_tables(connection, self._settings.publication)
+        except psycopg.OperationalError as away:
+            persisted = self._persisted()
+            if not persisted:
+                raise ComponentError(
+                    f"the source database does not answer ({str(away).strip()}) and no table was ever read",
+                    remedy="lake status; lake logs postgres",
+                ) from away
+            log.warning("source database away, going on with the persisted schemas", tables=len(persisted))
+            return persisted
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(self._settings.source_dsn("cdc"), connect_timeout=5, autocommit=True)
+
+    def _persisted(self) -> tuple[SourceTable, ...]:
+        found = []
+        for row in self._lake.spark.sql(f"SHOW TABLES IN {CATALOG}.{NAMESPACE}").collect():
+            text = self._lake.table(f"{NAMESPACE}.{row.tableName}").property(SOURCE_PROPERTY)
+            if text is not None:
+                found.append(SourceTable.from_json(text))
+        return tuple(found)
+
+    def create(self, source: SourceTable) -> None:
+        """Create the mirror and the changelog of a source table where they are missing."""
+        mirror, changelog = (f"{CATALOG}.{name}" for name in (source.mirror, source.changelog))
+        described = {**TABLE_PROPERTIES, SOURCE_PROPERTY: source.to_json()}
+        self._lake.create(create_table(mirror, mirror_schema(source), properties=described))
+        partition = "hours(committed_at)"
+        schema = changelog_schema(source)
+        self._lake.create(create_table(changelog, schema, partition=partition, properties=TABLE_PROPERTIES))
+
+    def create_shared(self) -> None:
+        """Create the namespace and the quarantine where they are missing."""
+        self._lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{NAMESPACE}")
+        name = f"{CATALOG}.{QUARANTINE}"
+        self._lake.create(create_table(name, QUARANTINE_SCHEMA, partition="days(at)", properties=TABLE_PROPERTIES))
+
+    def follow(self, known: SourceTable, changelog: IcebergTable, mirror: IcebergTable) -> SourceTable | None:
+        """Bring both tables to the source's present schema; None when it is the known one.
+
+        Raises TableStoppedError, and ComponentError when Postgres does not answer.
+        """
+        try:
+            with self._connect() as connection:
+                tables = read_source_tables(connection, self._settings.publication)
+                names = connection.execute(_WITH_DEFAULT, (known.schema, known.name)).fetchall()
+        except psycopg.OperationalError as away:
+            raise ComponentError(
+                f"{known.qualified}: an event does not fit and the source database does not answer: {away}",
+                remedy="lake status; lake logs postgres",
+            ) from away
+        except psycopg.errors.UndefinedTable:
+            tables, names = (), []
+        present = next((table for table in tables if table.qualified == known.qualified), None)
+        if present is None:
+            raise TableStoppedError(known.qualified, "it is not in the publication any more")
+        if present == known:
+            return None
+        evolution = plan(known, present, with_default=frozenset(name for (name,) in names))
+        for statement in evolution.statements(f"{CATALOG}.{known.mirror}", f"{CATALOG}.{known.changelog}"):
+            self._lake.create(statement)
+        for table in (mirror, changelog):
+            table.refresh()
+        mirror.set_property(SOURCE_PROPERTY, present.to_json())
+        log.info("followed a changed source schema", table=known.qualified)
+        return present

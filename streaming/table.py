@@ -1,0 +1,242 @@
+"""One source table's way through an epoch.
+
+1. Records that the changelog or the mirror still lacks are decoded; a changed source schema is followed first.
+2. What cannot be read goes to the quarantine, committed before anything passes it.
+3. Changelog and mirror are committed, side by side, each with the position it is brought to.
+
+A crash after any step leaves each of the tables at a position of its own, and the replay gives to each exactly what
+it lacks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+
+from catalog.errors import TableStoppedError
+from catalog.positions import Copy, GapError, OffsetRange, PartitionPosition, Position
+from catalog.source import SourceTable
+from streaming.changelog import Changelog
+from streaming.envelope import Decoded, Events, Reject, UnknownColumnsError, decode
+from streaming.mirror import Mirror
+from streaming.quarantine import Quarantine, Rejected
+from streaming.schemas import SourceSchemas
+from streaming.segments import segments
+from streaming.writer import TableWriter
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Progress:
+    """What `lake status` shows of a table."""
+
+    events: int = 0
+    quarantined: int = 0
+    unverifiable: int = 0
+    last_commit_at: datetime | None = None
+    last_epoch_seconds: float = 0.0
+
+
+@dataclass
+class TableStream:
+    """A source table's changelog and mirror. `topic_id` is the topic that their positions count in."""
+
+    source: SourceTable
+    topic: str
+    topic_id: str
+    changelog: Changelog
+    mirror: Mirror
+    quarantine: Quarantine
+    schemas: SourceSchemas
+    progress: Progress = field(default_factory=Progress)
+    _ignored: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """`schema.table`."""
+        return self.source.qualified
+
+    def lowest(self, partition: int) -> int:
+        """The lowest next offset of changelog and mirror."""
+        return min(_position(writer).next_offset(partition) for writer in (self.changelog, self.mirror))
+
+    def apply(self, records: pa.Table, ranges: Sequence[OffsetRange], pool: Executor) -> int:
+        """Apply a slice; `records` (partition, offset, key, value) all lie in `ranges`. Returns the events applied.
+
+        Raises TableStoppedError, FencedError, ComponentError.
+        """
+        started = time.monotonic()
+        lacking = self._lacking(ranges)
+        if not lacking:
+            return 0
+        if lacking != list(ranges):
+            records = _of_ranges(records, lacking)
+        decoded = self._decode(records)
+        self._set_aside(records, decoded.rejects, lacking)
+        _refuse_regression(decoded.events, _position(self.changelog), self.name)
+        jobs = [pool.submit(self._append, decoded.events, ranges), pool.submit(self._mirror, decoded.events, ranges)]
+        for failure in [job.exception() for job in jobs]:
+            if failure is not None:
+                raise failure
+        self.progress.events += len(decoded.events)
+        if len(decoded.events):
+            self.progress.last_commit_at = datetime.now(UTC)
+            self.progress.last_epoch_seconds = time.monotonic() - started
+        return len(decoded.events)
+
+    def _lacking(self, ranges: Sequence[OffsetRange]) -> list[OffsetRange]:
+        found = []
+        for offsets in ranges:
+            start = self.lowest(offsets.partition)
+            if offsets.start > start:
+                raise GapError(f"{self.name}: the epoch starts at {offsets.start}, the table is at {start}")
+            if start < offsets.end:
+                found.append(OffsetRange(offsets.partition, start, offsets.end))
+        return found
+
+    def _decode(self, records: pa.Table) -> Decoded:
+        try:
+            decoded = decode(records, self.source, ignored=self._ignored)
+        except UnknownColumnsError as unknown:
+            self._follow_schema()
+            # What Postgres does not know either came and went while the events were under way.
+            self._ignored |= unknown.columns - {column.name for column in self.source.columns}
+            return decode(records, self.source, ignored=self._ignored)
+        if decoded.rejects and self._follow_schema():
+            return decode(records, self.source, ignored=self._ignored)
+        return decoded
+
+    def _follow_schema(self) -> bool:
+        changed = self.schemas.follow(self.source, self.changelog.table, self.mirror.table)
+        if changed is None:
+            return False
+        self.source = self.mirror.source = changed
+        for writer in (self.changelog, self.mirror):
+            writer.catch_up()
+        return True
+
+    def _set_aside(self, records: pa.Table, rejects: Sequence[Reject], ranges: Sequence[OffsetRange]) -> None:
+        if not rejects:
+            return
+        ends = {offsets.partition: offsets.end for offsets in ranges}
+        count = self.quarantine.append(Rejected(self.topic, self.topic_id, records, rejects, ends))
+        self.progress.quarantined += count
+        self.progress.unverifiable += sum(not reject.key_readable for reject in rejects)
+        if count:
+            log.warning("records set aside", table=self.name, count=count, first=rejects[0].reason)
+
+    def _append(self, events: Events, ranges: Sequence[OffsetRange]) -> None:
+        position = _position(self.changelog)
+        mine = _from_position(events, position)
+        for segment in segments(mine, position.copy):
+            at = _position(self.changelog)
+            generation = at.generation + 1 if segment.begins else at.generation
+            copy = None if segment.ends else segment.copy
+            end = at.moved(_ends_of(segment.events), generation=generation, copy=copy)
+            self.changelog.append(segment.events, end, self.source)
+        self._arrive(self.changelog, ranges)
+
+    def _mirror(self, events: Events, ranges: Sequence[OffsetRange]) -> None:
+        mirror = self.mirror
+        mine = _from_position(events, _position(mirror))
+        for segment in segments(mine, _initial_copy(mirror)):
+            end = _position(mirror).moved(_ends_of(segment.events))
+            if segment.copy is None:
+                if _initial_copy(mirror):
+                    mirror.finish_copy()
+                    end = _position(mirror).moved(_ends_of(segment.events), copy=None)
+                mirror.apply(segment.events, end)
+                continue
+            if segment.begins:
+                mirror.begin_copy(segment.copy, _position(mirror))
+            copy = None if segment.ends else segment.copy
+            end = _position(mirror).moved(_ends_of(segment.events), copy=copy)
+            mirror.append_copied(segment.events.after, end)
+            if segment.ends:
+                mirror.finish_copy()
+        self._arrive(mirror, ranges)
+        self._finish_resync()
+
+    def _arrive(self, writer: TableWriter, ranges: Sequence[OffsetRange]) -> None:
+        """Past the last record to the ranges' ends: what lies between holds no records, so no commit is due."""
+        position = _position(writer)
+        ends = {r.partition: PartitionPosition(max(r.end, position.next_offset(r.partition))) for r in ranges}
+        writer.position = position.moved(ends)
+
+    def _finish_resync(self) -> None:
+        """Adopt a resynced generation once it has passed the offset at which it equals the source."""
+        copy = _position(self.mirror).copy
+        if copy is None or copy.until is None or _position(self.mirror).next_offset(0) < copy.until:
+            return
+        self.mirror.finish_copy()
+        log.info("resync finished", table=self.name, rows=copy.rows)
+
+
+def _position(writer: TableWriter) -> Position:
+    if writer.position is None:
+        raise TableStoppedError(writer.table.identifier, "it has no position: it was never opened by the stream")
+    return writer.position
+
+
+def _initial_copy(mirror: Mirror) -> Copy | None:
+    copy = _position(mirror).copy
+    return copy if copy is not None and copy.until is None else None
+
+
+def _of_ranges(records: pa.Table, ranges: Sequence[OffsetRange]) -> pa.Table:
+    keep = pa.array(np.zeros(len(records), dtype=bool))
+    for offsets in ranges:
+        inside = pc.and_(
+            pc.equal(records["partition"], offsets.partition),
+            pc.and_(pc.greater_equal(records["offset"], offsets.start), pc.less(records["offset"], offsets.end)),
+        )
+        keep = pc.or_(keep, inside)
+    return records.filter(keep)
+
+
+def _from_position(events: Events, position: Position) -> Events:
+    """Events at or above the position; in one partition that is a tail."""
+    partitions = pc.unique(events.partition).to_pylist()
+    if len(partitions) <= 1:
+        start = position.next_offset(partitions[0]) if partitions else 0
+        return events.slice(int(np.searchsorted(events.offset.to_numpy(), start, "left")))
+    places = zip(events.partition.to_pylist(), events.offset.to_pylist(), strict=True)
+    keep = [place for place, (partition, offset) in enumerate(places) if offset >= position.next_offset(partition)]
+    return events.take(keep)
+
+
+def _ends_of(events: Events) -> dict[int, PartitionPosition]:
+    """By partition, the offset after its last event, and the LSNs of its last streamed event."""
+    ends: dict[int, PartitionPosition] = {}
+    columns = (events.partition, events.offset, events.previous_commit_lsn, events.lsn)
+    if len(pc.unique(events.partition)) == 1:
+        rows = [tuple(column[len(events) - 1].as_py() for column in columns)]
+    else:
+        rows = list(zip(*(column.to_pylist() for column in columns), strict=True))
+    for partition, offset, previous_commit_lsn, lsn in rows:
+        ends[partition] = PartitionPosition(offset + 1, previous_commit_lsn, lsn)
+    return ends
+
+
+def _refuse_regression(events: Events, position: Position, table: str) -> None:
+    """The previous commit's LSN never falls within a partition while exactly-once is on."""
+    for partition in pc.unique(events.partition).to_pylist():
+        known = position.partitions.get(partition)
+        highest = known.previous_commit_lsn if known else None
+        mine = events.previous_commit_lsn.filter(pc.equal(events.partition, partition)).drop_null().to_numpy()
+        mine = mine if highest is None else np.concatenate([[highest], mine])
+        if mine.size > 1 and bool((mine[1:] < mine[:-1]).any()):
+            place = int(np.flatnonzero(mine[1:] < mine[:-1])[0])
+            raise TableStoppedError(
+                table,
+                f"commit LSNs fall from {mine[place]} to {mine[place + 1]}: the slot or the database was replaced",
+            )

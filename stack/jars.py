@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
-import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,9 +133,10 @@ def is_whole(archive: Path) -> bool:
     if archive.suffix == ".jar":
         return zipfile.is_zipfile(archive)
     try:
-        with tarfile.open(archive) as tar:
-            tar.getmembers()
-    except (tarfile.TarError, EOFError, OSError):
+        with gzip.open(archive) as content:
+            while content.read(1 << 20):
+                pass
+    except (EOFError, OSError, zlib.error):
         return False
     return True
 

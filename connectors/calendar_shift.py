@@ -37,7 +37,7 @@ def whole_weeks_until(latest: datetime, now: datetime) -> int:
 def shift_for(times: Iterable[datetime], now: datetime) -> int:
     """The largest shift in weeks after which none of these naive New York times is later than `now`.
 
-    A fold or gap can make a smaller local time the later instant, so the day before the latest one is looked at too.
+    A gap can make a smaller local time the later instant, so the day before the latest one is looked at too.
     """
     ordered = sorted(set(times))
     latest = ordered[-1]

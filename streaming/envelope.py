@@ -67,9 +67,7 @@ class Events:
     def keys(self, names: tuple[str, ...]) -> pa.Table:
         """Key columns: from the new image where there is one, else from the old."""
         gone = pa.array([op == "d" for op in self.op], pa.bool_())
-        columns = [
-            pa.compute.if_else(gone, self.before[n].combine_chunks(), self.after[n].combine_chunks()) for n in names
-        ]
+        columns = [pc.if_else(gone, self.before[name], self.after[name]) for name in names]
         return pa.table(columns, names=list(names))
 
     def slice(self, start: int, length: int | None = None) -> Events:

@@ -7,7 +7,7 @@ a vector for each touched file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
@@ -153,7 +153,7 @@ class Mirror(TableWriter):
             rows, places = rows[alive], places[alive]
         return rows, places
 
-    def _touched(self, change: Change, files: Sequence[MirrorFile]) -> list[_Touched]:
+    def _touched(self, change: Change, files: Iterable[MirrorFile]) -> list[_Touched]:
         if not len(change.touched):
             return []
         wanted = WantedRange(change.keys[self.source.key[0]])

@@ -107,15 +107,16 @@ class TableStream:
         try:
             decoded = decode(records, self.source, ignored=self._ignored)
         except UnknownColumnsError as unknown:
-            self._follow_schema()
+            self.follow_schema()
             # What Postgres does not know either came and went while the events were under way.
             self._ignored |= unknown.columns - {column.name for column in self.source.columns}
             return decode(records, self.source, ignored=self._ignored)
-        if decoded.rejects and self._follow_schema():
+        if decoded.rejects and self.follow_schema():
             return decode(records, self.source, ignored=self._ignored)
         return decoded
 
-    def _follow_schema(self) -> bool:
+    def follow_schema(self) -> bool:
+        """Bring the tables to the source's present schema; False when it is the known one."""
         changed = self.schemas.follow(self.source, self.changelog.table, self.mirror.table)
         if changed is None:
             return False

@@ -1,0 +1,224 @@
+"""The streaming driver: one query over all tables, restarted from the tables' own positions whenever anything fails.
+
+The tables' positions are the truth; Spark's checkpoint serves one run only, and every run starts a new one at the
+lowest positions of the tables that run. So a lost checkpoint, a crash, and a table that leaves or joins are all the same
+start.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+import structlog
+from pyspark.errors import PySparkException, StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming import StreamingQuery
+
+from catalog.errors import LakehouseError, TableStoppedError
+from catalog.settings import Settings
+from catalog.tables.cdc import QUARANTINE
+from streaming.audit import Topic, TopicAudit
+from streaming.epoch import apply_slice, slices
+from streaming.files import KeyCache
+from streaming.iceberg import Lake
+from streaming.offsets import epoch_ranges
+from streaming.opening import Opener, check_topic
+from streaming.quarantine import Quarantine
+from streaming.schemas import SourceSchemas
+from streaming.status import Stopped, write_status
+from streaming.table import TableStream
+from streaming.writer import FencedError
+
+log = structlog.get_logger()
+
+_LOOK_FOR_TABLES_SECONDS = 10.0
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Driver:
+    """Owns the query, the open tables and the tables that stopped."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self.spark, self.settings = spark, settings
+        self.lake = Lake(spark, settings)
+        self.schemas = SourceSchemas(settings, self.lake)
+        self.audit = TopicAudit(settings)
+        self.streams: dict[str, TableStream] = {}
+        self.stopped: dict[str, Stopped] = {}
+        self.copying: dict[str, str] = {}
+        self._across = ThreadPoolExecutor(8, "table")
+        self._inside = ThreadPoolExecutor(16, "write")
+        self._lookup = ThreadPoolExecutor(8, "lookup")
+        self._cache = KeyCache(settings.key_cache_bytes)
+        self._ending = threading.Event()
+        self._changed = threading.Event()
+        self._checkpoints = settings.state_dir / "checkpoints"
+        self._checkpoint = self._checkpoints
+        self._status_at = 0.0
+        self._failure: LakehouseError | None = None
+
+    def run(self) -> None:
+        """Stream until a TERM or INT signal; every failure but a wrong setting is followed by a fresh start."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        pause = 1.0
+        while not self._ending.is_set():
+            started = time.monotonic()
+            try:
+                self._run_query()
+            except (LakehouseError, PySparkException, OSError) as failure:
+                log.error("the query ended, starting again", pause=pause, failure=_short(failure))
+                self._say("restarting", error=_short(failure))
+                lasted = time.monotonic() - started
+                pause = 1.0 if lasted > 60 else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                if isinstance(failure, FencedError):
+                    pause = _LONGEST_PAUSE_SECONDS
+                self._ending.wait(pause)
+        self._say("stopped")
+
+    def _end(self, number: int, _frame: FrameType | None) -> None:
+        log.info("ending", signal=signal.Signals(number).name)
+        self._ending.set()
+
+    def _run_query(self) -> None:
+        """One run of the query: until it fails, a table stops or joins, or the driver ends."""
+        self._changed.clear()
+        self._failure = None
+        self._open_tables()
+        if not self.streams:
+            self._say("waiting", error="no table to stream yet")
+            self._ending.wait(2.0)
+            return
+        query = self._start()
+        try:
+            self._watch(query)
+        finally:
+            query.stop()
+        failure = self._failure or query.exception()
+        if failure is not None and not self._ending.is_set():
+            raise failure
+
+    def _open_tables(self) -> None:
+        self.schemas.create_shared()
+        quarantine = Quarantine(self.lake.table(QUARANTINE))
+        quarantine.load()
+        sources = {source.topic(self.settings.topic_prefix): source for source in self.schemas.read()}
+        topics = self.audit.read(list(sources))
+        opener = Opener(self.lake, self.schemas, self._cache, self._lookup)
+
+        def opened(name: str) -> TableStream | TableStoppedError | None:
+            try:
+                return opener.open(sources[name], topics.get(name), quarantine)
+            except TableStoppedError as stop:
+                return stop
+
+        out = {*self.stopped, *self.copying}
+        wanted = [name for name, source in sources.items() if source.qualified not in out]
+        self.streams = {}
+        for name, result in zip(wanted, self._across.map(opened, wanted), strict=True):
+            if result is None:
+                continue
+            if isinstance(result, TableStoppedError):
+                self._stop_table(sources[name].qualified, result)
+            else:
+                self.streams[name] = result
+
+    def _start(self) -> StreamingQuery:
+        shutil.rmtree(self._checkpoints, ignore_errors=True)
+        self._checkpoint = self._checkpoints / time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        topics = self.audit.read(list(self.streams))
+        offsets = {
+            name: {str(partition): stream.lowest(partition) for partition in topics[name].earliest}
+            for name, stream in self.streams.items()
+        }
+        log.info("starting the query", offsets=offsets)
+        frame = (
+            self.spark.readStream.format("kafka")
+            .option("kafka.bootstrap.servers", self.settings.kafka)
+            .option("kafka.isolation.level", "read_committed")
+            .option("kafka.fetch.max.wait.ms", "20")
+            .option("kafka.max.partition.fetch.bytes", str(34 << 20))
+            .option("subscribe", ",".join(sorted(self.streams)))
+            .option("startingOffsets", json.dumps(offsets))
+            .option("maxOffsetsPerTrigger", self.settings.max_offsets_per_trigger)
+            .option("minPartitions", 2 * len(self.streams))
+            .option("failOnDataLoss", "true")
+            .load()
+        )
+        writer = frame.writeStream.queryName("changes to Iceberg").foreachBatch(self._epoch)
+        writer = writer.option("checkpointLocation", self._checkpoint.as_uri())
+        return writer.trigger(processingTime=self.settings.trigger).start()
+
+    def _epoch(self, frame: DataFrame, epoch: int) -> None:
+        try:
+            self._apply_epoch(frame, epoch)
+        except LakehouseError as failure:
+            self._failure = failure  # Spark would wrap it in text
+            raise
+
+    def _apply_epoch(self, frame: DataFrame, epoch: int) -> None:
+        """Apply one epoch; what a table cannot take stops that table, any other failure ends the query."""
+        ranges = epoch_ranges(self._checkpoint, epoch)
+        topics = self.audit.read(list(ranges))
+        for name in ranges:
+            self._check(name, topics.get(name))
+        for records, part in slices(frame, ranges, self.settings.slice_bytes):
+            running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
+            for name, stop in apply_slice(records, part, running, self._across, self._inside).items():
+                self._stop_table(self.streams[name].name, stop)
+        self._say("running", at_most_every=1.0)
+
+    def _check(self, name: str, topic: Topic | None) -> None:
+        stream = self.streams[name]
+        try:
+            if topic is None:
+                raise TableStoppedError(stream.name, f"topic {name} is gone")
+            for writer in (stream.changelog, stream.mirror):
+                check_topic(stream.name, writer.position, topic)
+        except TableStoppedError as stop:
+            self._stop_table(stream.name, stop)
+
+    def _stop_table(self, table: str, stop: TableStoppedError) -> None:
+        message = str(stop).split("\n")[0]
+        log.error("table stopped, the others go on", table=table, reason=message, remedy=stop.remedy)
+        self.stopped[table] = Stopped(message, stop.remedy)
+        self._changed.set()
+
+    def _watch(self, query: StreamingQuery) -> None:
+        looked = time.monotonic()
+        while query.isActive and not self._ending.is_set() and not self._changed.is_set():
+            self._changed.wait(0.5)
+            self._say("running", at_most_every=2.0)
+            if time.monotonic() - looked > _LOOK_FOR_TABLES_SECONDS:
+                looked = time.monotonic()
+                self._look_for_tables()
+
+    def _look_for_tables(self) -> None:
+        """A published table whose topic exists joins by a new start of the query, without a new process."""
+        sources = {source.topic(self.settings.topic_prefix): source for source in self.schemas.read()}
+        out = {*self.stopped, *self.copying}
+        missing = [name for name, source in sources.items() if name not in self.streams and source.qualified not in out]
+        if self.audit.read(missing):
+            log.info("new tables", topics=missing)
+            self._changed.set()
+
+    def _say(self, state: str, *, error: str = "", at_most_every: float = 0.0) -> None:
+        now = time.monotonic()
+        if now - self._status_at < at_most_every:
+            return
+        self._status_at = now
+        running = {stream.name: stream for stream in self.streams.values() if stream.name not in self.stopped}
+        write_status(self.settings.state_dir, state, running, self.stopped, self.copying, error)
+
+
+def _short(failure: BaseException) -> str:
+    if isinstance(failure, StreamingQueryException):
+        lines = [line for line in str(failure).splitlines() if "Error:" in line or "Exception:" in line]
+        return lines[-1].strip() if lines else str(failure)[:500]
+    return str(failure)[:500]

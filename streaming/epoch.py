@@ -1,0 +1,98 @@
+"""One epoch over all tables: its records in slices bounded in bytes, each slice applied by all tables side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from catalog.errors import TableStoppedError
+from catalog.positions import OffsetRange
+from streaming.table import TableStream
+
+Ranges = Mapping[str, Sequence[OffsetRange]]
+_FEW_RECORDS = 8
+"""So many records of the largest size (32 MiB) fit into memory without asking for their sizes first."""
+_BLOCK = 256
+"""Records whose sizes are summed together when slices are cut."""
+
+
+def slices(frame: DataFrame, ranges: Ranges, limit: int) -> Iterator[tuple[pa.Table, Ranges]]:
+    """The epoch's records, in offset order, as (records, ranges) of at most about `limit` bytes each."""
+    records = sum(offsets.end - offsets.start for parts in ranges.values() for offsets in parts)
+    cuts = [ranges] if records <= _FEW_RECORDS else cut(_sizes(frame), ranges, limit)
+    wanted = frame.select("topic", "partition", "offset", "key", "value")
+    for part in cuts:
+        chosen = wanted if len(cuts) == 1 else wanted.where(_within(part))
+        table = chosen.toArrow()
+        yield table.sort_by([("topic", "ascending"), ("partition", "ascending"), ("offset", "ascending")]), part
+
+
+def _sizes(frame: DataFrame) -> dict[tuple[str, int, int], int]:
+    """Bytes of keys and values by (topic, partition, block of offsets)."""
+    size = F.coalesce(F.octet_length("value"), F.lit(0)) + F.coalesce(F.octet_length("key"), F.lit(0)) + F.lit(64)
+    block = F.floor(F.col("offset") / _BLOCK).cast("long").alias("block")
+    rows = frame.groupBy("topic", "partition", block).agg(F.sum(size).alias("bytes")).collect()
+    return {(row["topic"], row["partition"], row["block"]): row["bytes"] for row in rows}
+
+
+def cut(sizes: Mapping[tuple[str, int, int], int], ranges: Ranges, limit: int) -> list[Ranges]:
+    """Cut an epoch's ranges at block boundaries, so that no part holds much more than `limit` bytes."""
+    parts: list[dict[str, list[OffsetRange]]] = []
+    held = limit + 1
+    for topic, offsets in ((topic, offsets) for topic, found in ranges.items() for offsets in found):
+        start = offsets.start
+        while start < offsets.end:
+            block = start // _BLOCK
+            end = min(offsets.end, (block + 1) * _BLOCK)
+            size = sizes.get((topic, offsets.partition, block), 0)
+            if held + size > limit:
+                parts.append({})
+                held = 0
+            held += size
+            mine = parts[-1].setdefault(topic, [])
+            if mine and mine[-1].partition == offsets.partition:
+                mine[-1] = replace(mine[-1], end=end)
+            else:
+                mine.append(OffsetRange(offsets.partition, start, end))
+            start = end
+    return list(parts)
+
+
+def _within(ranges: Ranges) -> F.Column:
+    condition = F.lit(False)
+    for topic, parts in ranges.items():
+        for part in parts:
+            place = (F.col("topic") == topic) & (F.col("partition") == part.partition)
+            condition = condition | (place & F.col("offset").between(part.start, part.end - 1))
+    return condition
+
+
+def apply_slice(
+    records: pa.Table, ranges: Ranges, streams: Mapping[str, TableStream], across: Executor, inside: Executor
+) -> dict[str, TableStoppedError]:
+    """Apply a slice to its tables (`streams` by topic); returns those that must stop, by topic.
+
+    Any other failure is raised after all tables have ended, so that none is left half-way.
+    """
+    jobs = {}
+    for topic, parts in ranges.items():
+        if topic in streams:
+            mine = records.filter(pc.equal(records["topic"], topic)).drop_columns(["topic"])
+            jobs[topic] = across.submit(streams[topic].apply, mine, parts, inside)
+    stopped = {}
+    failures = []
+    for topic, job in jobs.items():
+        failure = job.exception()
+        if isinstance(failure, TableStoppedError):
+            stopped[topic] = failure
+        elif failure is not None:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+    return stopped

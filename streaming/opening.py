@@ -1,0 +1,72 @@
+"""Opening a source table: its two tables, where they stand, and whether its topic still is the one they count in."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+from catalog.errors import TableStoppedError
+from catalog.positions import Position, PositionLostError
+from catalog.source import SourceTable
+from streaming.audit import Topic
+from streaming.changelog import Changelog
+from streaming.files import KeyCache
+from streaming.iceberg import Lake
+from streaming.mirror import Mirror
+from streaming.quarantine import Quarantine
+from streaming.schemas import SourceSchemas
+from streaming.table import TableStream
+
+
+class Opener:
+    """Opens tables for one run of the streaming query."""
+
+    def __init__(self, lake: Lake, schemas: SourceSchemas, cache: KeyCache, pool: Executor) -> None:
+        self._lake, self._schemas, self._cache, self._pool = lake, schemas, cache, pool
+
+    def open(self, source: SourceTable, topic: Topic | None, quarantine: Quarantine) -> TableStream | None:
+        """Load changelog and mirror and compare them with the topic; None while there is neither topic nor position.
+
+        Raises TableStoppedError.
+        """
+        self._schemas.create(source)
+        mirror = Mirror(self._lake.table(source.mirror), source, self._cache, self._pool)
+        changelog = Changelog(self._lake.table(source.changelog))
+        for writer in (changelog, mirror):
+            try:
+                writer.load()
+            except PositionLostError as lost:
+                raise TableStoppedError(source.qualified, f"{writer.table.identifier}: {lost}") from lost
+            if topic is None:
+                if writer.position is None:
+                    return None
+                raise TableStoppedError(source.qualified, "its topic is gone")
+            if writer.position is None:
+                writer.position = Position(topic.topic_id)
+            check_topic(source.qualified, writer.position, topic)
+        assert topic is not None
+        stream = TableStream(source, topic.name, topic.topic_id, changelog, mirror, quarantine, self._schemas)
+        stream.follow_schema()
+        return stream
+
+
+def check_topic(table: str, position: Position | None, topic: Topic) -> None:
+    """Refuse a topic that was created again, lost records or got partitions. Raises TableStoppedError."""
+    position = position or Position(topic.topic_id)
+    if position.topic_id != topic.topic_id:
+        raise TableStoppedError(
+            table,
+            f"topic {topic.name} was created again: the table counts in {position.topic_id}, now it is "
+            f"{topic.topic_id}",
+        )
+    known = set(position.partitions)
+    if known and set(topic.earliest) != known:
+        raise TableStoppedError(
+            table, f"topic {topic.name} has {len(topic.earliest)} partitions, the table knows {len(known)}"
+        )
+    for partition, earliest in topic.earliest.items():
+        at = position.next_offset(partition)
+        if earliest > at:
+            raise TableStoppedError(
+                table,
+                f"topic {topic.name} lost records: partition {partition} begins at {earliest}, the table is at {at}",
+            )

@@ -1,0 +1,152 @@
+"""The changelog beside the staged mirror: folded it gives the same rows; events too new for the source are undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from catalog.errors import VerificationError
+from catalog.settings import CATALOG
+from catalog.verification.barrier import SourcePoint
+from catalog.verification.comparison import shown
+from catalog.verification.coverage import Pinned
+from catalog.verification.staging import STAGED, lake_columns, quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+UNSEEN_WITHIN = timedelta(days=1)
+"""An event committed earlier than this before the snapshot is seen by it: transaction ids of 2^31 ago look new."""
+_PARTITION = 1 << 48
+_PLACE = f"coalesce(topic_partition::bigint * {_PARTITION} + topic_offset, -1)"
+"""An event's place as one number; copies made without Kafka come first."""
+_ANY_PLACE = -2
+
+
+class SourcePointTooOldError(VerificationError):
+    """The lake holds a copy or a truncate that the Postgres snapshot does not see: take a later snapshot."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How the changelog compares with the mirror."""
+
+    events: int
+    duplicates: int
+    differing: int
+    keys: tuple[dict[str, Any], ...]
+
+
+def replay_changelog(connection: DuckDBPyConnection, pinned: Pinned) -> Replay:
+    """Fold the changelog up to the mirror's position and compare the result with the staged mirror."""
+    keys = [quoted(name) for name in pinned.source.key]
+    inside = _inside(pinned)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE scratch.places AS SELECT {', '.join(f'key.{k} AS {k}' for k in keys)},"
+        f" max({_PLACE}) AS place, count(*) AS events FROM {_changelog(pinned)} WHERE {inside} AND op <> 't'"
+        f" AND {_PLACE} > {_last_truncate(connection, pinned)} GROUP BY ALL"
+    )
+    counted = connection.execute(
+        f"SELECT count(*), count(topic_offset) - count(DISTINCT CASE WHEN topic_offset IS NOT NULL THEN {_PLACE} END)"
+        f" FROM {_changelog(pinned)} WHERE {inside}"
+    ).fetchone()
+    assert counted is not None
+    matched = " AND ".join(f"e.key.{k} = l.{k}" for k in keys)
+    images = ", ".join(lake_columns(pinned, pinned.changelog, "e.after."))
+    connection.execute(
+        f"CREATE OR REPLACE VIEW scratch.folded AS SELECT {images}"
+        f" FROM (SELECT *, {_PLACE} AS place FROM {_changelog(pinned)} WHERE {inside}) e"
+        f" JOIN scratch.places l ON e.place = l.place AND {matched} WHERE e.op IN ('r', 'c', 'u')"
+    )
+    differing, examples = _differing(connection, pinned)
+    return Replay(int(counted[0]), int(counted[1]), differing, examples)
+
+
+def undo_unseen(connection: DuckDBPyConnection, pinned: Pinned, point: SourcePoint) -> int:
+    """Bring the staged mirror back to what the source's snapshot sees, by before images; return the events undone.
+
+    Raises SourcePointTooOldError for a copy or truncate among them, VerificationError without before images.
+    """
+    since = min(point.at, datetime.now(UTC)) - UNSEEN_WITHIN
+    _require_older_copy(connection, pinned, point)
+    unseen = (
+        f"SELECT op, key, before, {_PLACE} AS place FROM {_changelog(pinned)} WHERE {_inside(pinned)}"
+        f" AND committed_at >= TIMESTAMPTZ '{since.isoformat()}' AND op <> 'r'"
+        f" AND {point.visible.unseen_sql('transaction_id')}"
+    )
+    connection.execute(f"CREATE OR REPLACE TABLE scratch.unseen AS {unseen}")
+    row = connection.execute(
+        "SELECT count(*), count(*) FILTER (op = 't'), count(*) FILTER (op IN ('u', 'd')) FROM scratch.unseen"
+    ).fetchone()
+    assert row is not None
+    if row[1]:
+        raise SourcePointTooOldError(f"{pinned.source.qualified} was truncated after the snapshot was taken")
+    if row[2] and not pinned.source.full_identity:
+        raise VerificationError(
+            f"{row[2]} late changes of {pinned.source.qualified} carry no whole row image and cannot be undone",
+            remedy=f"ALTER TABLE {pinned.source.qualified} REPLICA IDENTITY FULL, or verify while it is idle",
+        )
+    if row[0]:
+        _put_back(connection, pinned)
+    return int(row[0])
+
+
+def _differing(
+    connection: DuckDBPyConnection, pinned: Pinned, limit: int = 20
+) -> tuple[int, tuple[dict[str, Any], ...]]:
+    keys = [quoted(name) for name in pinned.source.key]
+    others = [quoted(c.name) for c in pinned.source.columns if c.name not in pinned.source.key]
+    unlike = [f"f.{keys[0]} IS NULL", f"m.{keys[0]} IS NULL", *(f"f.{c} IS DISTINCT FROM m.{c}" for c in others)]
+    joined = (
+        f"FROM scratch.folded f FULL OUTER JOIN {STAGED} m ON {' AND '.join(f'f.{k} = m.{k}' for k in keys)}"
+        f" WHERE {' OR '.join(unlike)}"
+    )
+    chosen = ", ".join(f"coalesce(f.{k}, m.{k}) AS {k}" for k in keys)
+    row = connection.execute(f"SELECT count(*) {joined}").fetchone()
+    if not row or not row[0]:
+        return 0, ()
+    found = connection.execute(f"SELECT {chosen} {joined} LIMIT {limit}").to_arrow_table().to_pylist()
+    return int(row[0]), tuple({name: shown(value) for name, value in key.items()} for key in found)
+
+
+def _put_back(connection: DuckDBPyConnection, pinned: Pinned) -> None:
+    keys = [quoted(name) for name in pinned.source.key]
+    grouped = ", ".join(f"key.{k} AS {k}" for k in keys)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE scratch.first_unseen AS SELECT {grouped}, arg_min(op, place) AS op,"
+        " arg_min(before, place) AS before FROM scratch.unseen GROUP BY ALL"
+    )
+    matched = " AND ".join(f"u.{k} = m.{k}" for k in keys)
+    connection.execute(f"DELETE FROM {STAGED} m USING scratch.first_unseen u WHERE {matched}")
+    columns = ", ".join(lake_columns(pinned, pinned.changelog, "before."))
+    connection.execute(f"INSERT INTO {STAGED} SELECT {columns} FROM scratch.first_unseen WHERE op <> 'c'")
+
+
+def _last_truncate(connection: DuckDBPyConnection, pinned: Pinned) -> int:
+    row = connection.execute(
+        f"SELECT max({_PLACE}) FROM {_changelog(pinned)} WHERE {_inside(pinned)} AND op = 't'"
+    ).fetchone()
+    return _ANY_PLACE if row is None or row[0] is None else int(row[0])
+
+
+def _require_older_copy(connection: DuckDBPyConnection, pinned: Pinned, point: SourcePoint) -> None:
+    newer = f"coalesce(lsn > {point.lsn}, committed_at > TIMESTAMPTZ '{point.at.isoformat()}')"
+    row = connection.execute(
+        f"SELECT count(*) FROM {_changelog(pinned)} WHERE {_inside(pinned)} AND op = 'r' AND {newer}"
+    ).fetchone()
+    if row and row[0]:
+        raise SourcePointTooOldError(f"{pinned.source.qualified} was copied after the snapshot was taken")
+
+
+def _changelog(pinned: Pinned) -> str:
+    return f"{CATALOG}.{pinned.source.changelog} AT (VERSION => {pinned.changelog_snapshot})"
+
+
+def _inside(pinned: Pinned) -> str:
+    """The events that the pinned mirror was made from."""
+    reached = " OR ".join(
+        f"(topic_partition = {number} AND topic_offset < {partition.next_offset})"
+        for number, partition in sorted(pinned.position.partitions.items())
+    )
+    return f"generation = {pinned.position.generation} AND (topic_offset IS NULL{' OR ' + reached if reached else ''})"

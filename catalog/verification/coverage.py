@@ -1,0 +1,114 @@
+"""Waits until mirrors and changelogs have reached a point of their topics, and pins the snapshots that have."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from catalog.errors import LakehouseError, VerificationError
+from catalog.history import lake_name, snapshot_entries
+from catalog.positions import Position, position_of
+from catalog.settings import Settings
+from catalog.source import SourceTable
+from catalog.tables.cdc import NEXT_GENERATION
+from catalog.verification.report import Progress
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+SECONDS_BETWEEN_LOOKS = 0.25
+STATUS_FILE = "stream.json"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """Snapshots of one table's mirror and changelog; the changelog is at least as far as the mirror's `position`."""
+
+    source: SourceTable
+    mirror: Table
+    changelog: Table
+    mirror_snapshot: int
+    changelog_snapshot: int
+    position: Position
+
+
+def wait_covered(
+    settings: Settings,
+    catalog: Catalog,
+    tables: Sequence[SourceTable],
+    targets: Mapping[str, Mapping[int, int]],
+    deadline: float,
+    progress: Progress,
+) -> tuple[dict[str, Pinned], dict[str, str]]:
+    """Pin each table that covers its topic's target; for each that does not by the deadline, say why."""
+    waiting = {table.qualified: table for table in tables}
+    pinned: dict[str, Pinned] = {}
+    reasons: dict[str, str] = {}
+    while waiting:
+        for name, table in list(waiting.items()):
+            try:
+                pinned[name] = pin(catalog, table, targets[table.topic(settings.topic_prefix)])
+                del waiting[name]
+            except LakehouseError as lagging:
+                reasons[name] = str(lagging)
+        progress("position", ", ".join(sorted(waiting)), len(pinned), len(tables))
+        if waiting and time.monotonic() > deadline:
+            break
+        if waiting:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    stopped = stopped_tables(settings)
+    return pinned, {
+        name: f"{reasons[name]}; the stream stopped it: {stopped[table.mirror]}"
+        if table.mirror in stopped
+        else reasons[name]
+        for name, table in waiting.items()
+    }
+
+
+def pin(catalog: Catalog, source: SourceTable, target: Mapping[int, int]) -> Pinned:
+    """Pin the current snapshots. Raises VerificationError when one is missing, under construction or behind."""
+    mirror, mirror_position, mirror_snapshot = _head(catalog, source.mirror)
+    _require_covered(source.mirror, mirror_position, target)
+    reached = {number: partition.next_offset for number, partition in mirror_position.partitions.items()}
+    changelog, changelog_position, changelog_snapshot = _head(catalog, source.changelog)
+    _require_covered(source.changelog, changelog_position, reached)
+    return Pinned(source, mirror, changelog, mirror_snapshot, changelog_snapshot, mirror_position)
+
+
+def stopped_tables(settings: Settings) -> dict[str, str]:
+    """By the mirror's name, why the stream stopped a table, as its status file says; empty without the file."""
+    try:
+        status: dict[str, Any] = json.loads((settings.state_dir / STATUS_FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    tables: dict[str, Any] = status.get("tables") or {}
+    return {lake_name(name): str(each.get("reason")) for name, each in tables.items() if each.get("state") == "stopped"}
+
+
+def _head(catalog: Catalog, name: str) -> tuple[Table, Position, int]:
+    from pyiceberg.exceptions import NoSuchTableError
+
+    try:
+        table = catalog.load_table(name)
+    except NoSuchTableError as missing:
+        raise VerificationError(f"table {name} does not exist yet", remedy="lake status") from missing
+    if NEXT_GENERATION in table.metadata.refs:
+        raise VerificationError(f"table {name} is being copied", remedy="wait for the copy: lake status shows it")
+    head = table.metadata.current_snapshot_id
+    position = position_of(snapshot_entries(table), head, table.properties)
+    if position is None or head is None:
+        raise VerificationError(f"table {name} was never written", remedy="lake status; lake logs stream")
+    return table, position, int(head)
+
+
+def _require_covered(name: str, position: Position, target: Mapping[int, int]) -> None:
+    for partition, offset in target.items():
+        if position.next_offset(partition) < offset:
+            raise VerificationError(
+                f"table {name} is at offset {position.next_offset(partition)} of {offset} in partition {partition}",
+                remedy="lake status; lake logs stream",
+            )

@@ -1,7 +1,7 @@
 """Brings `jars/lib` to what `jars/ivy.xml` and `jars/SHA256SUMS` say. `python -m stack.download_jars` is its script.
 
 1. Files that no sum names go. Wrong ones go too, also from Ivy's cache: a cut download heals.
-2. Ivy fetches the configurations that lack a file, all at once, and every file is compared with its sum.
+2. Files in Ivy's cache are copied; Ivy fetches the configurations that lack one, all at once; every sum is compared.
 3. The connector plugin is unpacked, the REST catalog's launcher compiled, and the stamp written.
 """
 
@@ -94,18 +94,21 @@ def _alone(cache: Path, console: Console) -> Iterator[None]:
 
 
 def _fetch_again(ivy: Ivy, jars: Jars, faults: Sequence[Fault], sums: Mapping[str, str], console: Console) -> None:
+    lacking = set()
     for fault in faults:
         if fault.kind != "missing":
             console.print(f"jars: {fault.name} is {fault.kind}, fetching it again")
-        (jars.lib / fault.name).unlink(missing_ok=True)
-        ivy.forget_wrong(fault.configuration, Path(fault.name).name, fault.expected)
-    _fetch(ivy, jars, sorted({fault.configuration for fault in faults}), sums, console)
+        target = jars.lib / fault.name
+        target.unlink(missing_ok=True)
+        if not ivy.take(fault.configuration, target.name, fault.expected, target):
+            lacking.add(fault.configuration)
+    _fetch(ivy, jars, sorted(lacking), sums, console)
 
 
 def _fetch(ivy: Ivy, jars: Jars, names: Sequence[str], sums: Mapping[str, str], console: Console) -> None:
     runs = [Run(name, total=sum(file.startswith(f"{name}/") for file in sums)) for name in names]
-    with ThreadPoolExecutor(len(runs)) as pool:
-        work = []
+    work = []
+    with ThreadPoolExecutor(max(1, len(runs))) as pool:
         for run in runs:
             folder = jars.lib / run.configuration
             folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +151,9 @@ def _finish(ivy: Ivy, jars: Jars) -> None:
     shutil.rmtree(plugins, ignore_errors=True)
     for archive in (jars.lib / "debezium").glob("*.tar.gz"):
         with tarfile.open(archive) as tar:
-            tar.extractall(plugins, filter="data")
+            # Debian 12's Python is older than the filter; the archive's sum was compared.
+            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+            tar.extractall(plugins)
     _compile(ivy, jars)
     files.write_stamp(jars)
 

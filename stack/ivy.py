@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,11 +73,15 @@ class Ivy:
         if process.returncode or "::          UNRESOLVED DEPENDENCIES" in "\n".join(run.lines):
             raise failure(run, log)
 
-    def forget_wrong(self, configuration: str, name: str, expected: str) -> None:
-        """Remove a file with another sum from the cache, so that the next run fetches it again."""
+    def take(self, configuration: str, name: str, expected: str, target: Path) -> bool:
+        """Copy a file with the expected sum from the cache; a wrong one is removed, so that Ivy fetches it again."""
         for cached in (self.cache / configuration).glob(f"*/*/*/{name}"):
-            if sha256(cached) != expected:
-                cached.unlink()
+            if sha256(cached) == expected:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(cached, target)
+                return True
+            cached.unlink()
+        return False
 
     def _command(self, configuration: str, folder: Path) -> list[str]:
         flags = [
@@ -121,7 +126,9 @@ def proxy_flags(environment: dict[str, str]) -> list[str]:
 
 def failure(run: Run, log: Path) -> ComponentError:
     """What Ivy said, in its few lines that say why, and what to do about it."""
-    causes = list(dict.fromkeys(line.strip(" \t:") for line in run.lines if CAUSES.search(line)))[:6]
+    named = dict.fromkeys(line.strip(" \t:") for line in run.lines if CAUSES.search(line))
+    # A server that cannot be reached makes every module "not found": what it said comes first.
+    causes = sorted(named, key=lambda line: "not found" in line)[:6]
     text = "\n  ".join(causes or run.lines[-6:])
     remedy = "run scripts/download_jars.sh again, it goes on where it stopped; behind a mirror, set LAKE_IVY_SETTINGS"
     if "PKIX" in text:

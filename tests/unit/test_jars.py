@@ -124,14 +124,20 @@ def test_a_cut_plugin_archive_is_not_whole(tmp_path: Path):
     assert not files.is_whole(archive)
 
 
-def test_only_a_wrong_file_is_removed_from_ivys_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_right_file_is_taken_from_ivys_cache_and_a_wrong_one_is_removed_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HOME", str(tmp_path))
     ivy = Ivy(Path("/java"), tmp_path / "ivy.xml")
     cached = jar(ivy.cache / "kafka" / "org.apache" / "broker" / "jars" / "broker-1.jar")
-    ivy.forget_wrong("kafka", "broker-1.jar", files.sha256(cached))
-    assert cached.exists()
-    ivy.forget_wrong("kafka", "broker-1.jar", "0" * 64)
+    expected, target = files.sha256(cached), tmp_path / "lib" / "kafka" / "broker-1.jar"
+    assert ivy.take("kafka", "broker-1.jar", expected, target)
+    assert files.sha256(target) == expected
+    target.unlink()
+    cached.write_bytes(cached.read_bytes()[:-30])
+    assert not ivy.take("kafka", "broker-1.jar", expected, target)
     assert not cached.exists()
+    assert not target.exists()
 
 
 def test_ivys_progress_is_counted_and_its_causes_are_shown(tmp_path: Path):
@@ -146,6 +152,8 @@ def test_ivys_progress_is_counted_and_its_causes_are_shown(tmp_path: Path):
     text = str(failure(run, tmp_path / "kafka.log"))
     assert "client.jar: invalid sha1" in text
     assert "broker" not in text
+    unreachable = Run("kafka", lines=["\t\tmodule not found: org.apache#broker;1", "\tServer access error at url x"])
+    assert str(failure(unreachable, tmp_path / "kafka.log")).splitlines()[1] == "  Server access error at url x"
     assert str(tmp_path / "kafka.log") in text
 
 

@@ -18,7 +18,9 @@ _MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
 class Changelog(TableWriter):
-    """Appends events; its files are partitioned by hour of commit."""
+    """Appends events; its files are partitioned by hour of commit. `written` counts files since the last merge."""
+
+    written = 0
 
     def append(self, events: Events, position: Position, source: SourceTable) -> None:
         """Append events and move to `position`, in one commit."""
@@ -27,6 +29,7 @@ class Changelog(TableWriter):
             return
         rows = self.rows(events, position.generation, source)
         added = [self.table.data_file(file, hour) for hour, file in self.write(rows)]
+        self.written += len(added)
         facts = {"lake.events": str(len(events))}
         self.land(lambda: self.table.row_delta(position, self.head, added=added, facts=facts), position)
 

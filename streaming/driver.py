@@ -1,7 +1,7 @@
 """The streaming driver: one query over all tables, restarted from the tables' own positions whenever anything fails.
 
 The tables' positions are the truth; Spark's checkpoint serves one run only, and every run starts a new one at the
-lowest positions of the tables that run. So a lost checkpoint, a crash, and a table that leaves or joins are all the same
+lowest positions of the tables that run. So a lost checkpoint, a crash, and a table that leaves are all the same
 start.
 """
 
@@ -24,7 +24,7 @@ from catalog.errors import LakehouseError, TableStoppedError
 from catalog.settings import Settings
 from catalog.tables.cdc import QUARANTINE
 from streaming.audit import Topic, TopicAudit
-from streaming.epoch import apply_slice, slices
+from streaming.epoch import apply_slice, merge_small_files, slices
 from streaming.files import KeyCache
 from streaming.iceberg import Lake
 from streaming.offsets import epoch_ranges
@@ -172,6 +172,8 @@ class Driver:
             running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
             for name, stop in apply_slice(records, part, running, self._across, self._inside).items():
                 self._stop_table(self.streams[name].name, stop)
+        running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
+        merge_small_files(running, self.settings.small_files, self._across)
         self._say("running", at_most_every=1.0)
 
     def _check(self, name: str, topic: Topic | None) -> None:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from catalog.errors import TableStoppedError
 from catalog.positions import OffsetRange
+from streaming.merging import merge_changelog, merge_mirror
 from streaming.table import TableStream
 
 Ranges = Mapping[str, Sequence[OffsetRange]]
@@ -71,6 +72,13 @@ def _within(ranges: Ranges) -> F.Column:
             place = (F.col("topic") == topic) & (F.col("partition") == part.partition)
             condition = condition | (place & F.col("offset").between(part.start, part.end - 1))
     return condition
+
+
+def merge_small_files(streams: Mapping[str, TableStream], threshold: int, across: Executor) -> int:
+    """Between two epochs: merge what is due, tables side by side; returns how many files went."""
+    jobs = [across.submit(merge_mirror, stream.mirror, threshold) for stream in streams.values()]
+    jobs += [across.submit(merge_changelog, stream.changelog, threshold) for stream in streams.values()]
+    return sum(job.result() for job in jobs)
 
 
 def apply_slice(

@@ -55,6 +55,7 @@ class LiveFile:
     upper: bytes | None
     vector: Vector | None
     java: Any
+    partition: int | None = None
 
 
 class Lake:
@@ -74,7 +75,7 @@ class Lake:
             "s3.access-key-id": secrets.s3_access_key,
             "s3.secret-access-key": secrets.s3_secret_key,
             "client.region": settings.s3_region,
-            "rest.client.max-retries": "0",
+            "rest.client.max-retries": "1",  # the least it takes; a POST is never sent again on a lost connection
             "rest-metrics-reporting-enabled": "false",
         }
         self._catalog = self.package.rest.RESTCatalog()
@@ -180,10 +181,11 @@ class IcebergTable:
             size, count = found["file-size-in-bytes"], found["record-count"]
             vector = Vector(found["file-path"], size, count, found["referenced-data-file"], *place)
         path, size, rows = fields["file-path"], fields["file-size-in-bytes"], fields["record-count"]
-        return LiveFile(path, size, rows, lower, upper, vector, java)
+        partition = next(iter(_values(fields.get("partition"))), None)
+        return LiveFile(path, size, rows, lower, upper, vector, java, partition)
 
     def data_file(self, written: WrittenFile, partition: str = "") -> Any:
-        """The Java description of a written Parquet file; `partition` as a path, `name=value`."""
+        """The Java description of a written Parquet file; `partition` as `name=value`."""
         source = self.java.io().newInputFile(written.path, written.size)
         metrics = self.lake.package.parquet.ParquetUtil.fileMetrics(source, self._metrics)
         builder = self.lake.package.DataFiles.builder(self.spec).withPath(written.path).withFormat("parquet")
@@ -341,6 +343,11 @@ class IcebergTable:
     def set_property(self, name: str, value: str) -> None:
         """Set a table property that is not a position."""
         self.java.updateProperties().set(name, value).commit()
+
+
+def _values(partition: Any) -> list[Any]:
+    """The values of a partition, which the parser writes as an object by field id or as a list."""
+    return list(partition.values()) if isinstance(partition, dict) else list(partition or [])
 
 
 def _bounds(encoded: Any) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ from streaming import puffin
 from streaming.envelope import Events
 from streaming.files import KeyCache, MirrorFile, WantedRange, mirror_file, written_live
 from streaming.folding import Change, Missing, fold
-from streaming.iceberg import MAIN, IcebergTable, Vector
+from streaming.iceberg import MAIN, IcebergTable, LiveFile, Vector
 from streaming.keys import FileKeys, KeyNumbers, key_numbers
 from streaming.shape import shaped
 from streaming.writer import TableWriter
@@ -87,6 +87,23 @@ class Mirror(TableWriter):
         self.land(lambda: commit(position, self.head, added=[file.live.java], branch=self.branch), position)
         self._is_new = False
         self.files[file.path] = file
+
+    @property
+    def is_copying(self) -> bool:
+        """True while the next generation is being filled."""
+        return self.branch == NEXT_GENERATION
+
+    def replace_files(self, old: Sequence[LiveFile], rows: pa.Table) -> None:
+        """Commit one file with `rows` in the place of files that hold just these. Raises StaleSnapshotError."""
+        if self.head is None:
+            return
+        new = self._write_rows(rows) if len(rows) else None
+        self.head = self.table.rewrite(self.committed, self.head, old, [new.live.java] if new else [])
+        for file in old:
+            del self.files[file.path]
+            self._cache.forget(file.path)
+        if new:
+            self.files[new.path] = new
 
     def finish_copy(self) -> None:
         """Make the next generation the table."""

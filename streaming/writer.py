@@ -37,6 +37,13 @@ class TableWriter:
         self.head = self.table.head(self.branch)
         self.position = self._committed = self.table.position(self.branch)
 
+    @property
+    def committed(self) -> Position:
+        """The position that the table's head carries."""
+        if self._committed is None:
+            raise LakehouseError(f"{self.table.identifier} was never written")
+        return self._committed
+
     def land(self, commit: Callable[[], int | None], position: Position) -> None:
         """Run `commit` until it lands (or finds nothing to do, None), planning again after compactions.
 

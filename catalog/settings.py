@@ -26,7 +26,7 @@ CATALOG = "iceberg"
 class Settings(BaseSettings):
     """Where everything is and how it runs. `LAKE_STATE_DIR=/tmp/other lake up` sets `state_dir`, and so on."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=PROJECT / ".env", extra="forbid", frozen=True)
 
     state_dir: Path = Field(PROJECT / ".lakehouse", description="all state; `rm -r` of it is a clean slate")
     port_offset: int = Field(0, ge=0, le=50000, multiple_of=10000, description="added to every default port")

@@ -96,5 +96,5 @@ say_what_to_install() {
   printf '  Debian, Ubuntu  sudo apt-get install python3-venv openjdk-17-jre-headless postgresql\n'
   printf '  Fedora          sudo dnf install python3 java-17-openjdk-headless postgresql-server postgresql\n'
   printf '  macOS           brew install python@3.12 openjdk@17 postgresql@17\n'
-  printf 'Needed are Python 3.11 or newer with venv, a full Java runtime 17 or newer (with its module jdk.incubator.vector;\nLAKE_JAVA_HOME names one) and the Postgres server's programs.\n'
+  printf 'Needed are Python 3.11 or newer with venv, a full Java runtime 17 or newer (with its module jdk.incubator.vector;\nLAKE_JAVA_HOME names one) and the programs of a Postgres server.\n'
 }

@@ -8,6 +8,7 @@
     ├── TableStoppedError       one table must not go on; the others do
     ├── StaleSnapshotError      the table moved since it was read: read again and plan again
     ├── HistoryError            a table, snapshot or time that the lake does not hold
+    ├── QueryError              a query that an engine refused
     └── VerificationError       a table could not be compared (not: it differs)
 
 A message says what failed, on what, and what to do now; `remedy` holds the last part.
@@ -62,3 +63,7 @@ class VerificationError(LakehouseError):
 
 class HistoryError(LakehouseError):
     """A table, snapshot or time that the lake does not hold."""
+
+
+class QueryError(LakehouseError):
+    """An engine refused a query."""

@@ -7,7 +7,8 @@ import sys
 from rich.console import Console
 from rich.markup import escape
 
-import lake.stack  # noqa: F401 - adds its commands
+import lake.data  # adds its commands
+import lake.stack  # adds its commands
 import lake.traffic  # noqa: F401 - adds its commands
 from catalog.errors import LakehouseError
 from catalog.logging import configure_logging

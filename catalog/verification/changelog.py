@@ -103,7 +103,9 @@ def _differing(
         f" WHERE {' OR '.join(unlike)}"
     )
     chosen = ", ".join(f"coalesce(f.{k}, m.{k}) AS {k}" for k in keys)
-    row = connection.execute(f"SELECT count(*) {joined}").fetchone()
+    # A row that stands twice in the mirror pairs twice, so repeated keys are counted apart.
+    repeated = f"(SELECT count(*) - count(DISTINCT ({', '.join(keys)})) FROM {STAGED})"
+    row = connection.execute(f"SELECT count(*) + {repeated} {joined}").fetchone()
     if not row or not row[0]:
         return 0, ()
     found = connection.execute(f"SELECT {chosen} {joined} LIMIT {limit}").to_arrow_table().to_pylist()

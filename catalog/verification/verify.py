@@ -36,11 +36,15 @@ SHOWN = 20
 ATTEMPTS = 3
 
 
+def unwatched(phase: str, table: str, done: int, steps: int) -> None:
+    """Progress that nobody looks at."""
+
+
 def verify(
     settings: Settings,
     tables: Sequence[str] | None = None,
     timeout: float = 120,
-    progress: Progress = lambda phase, table, done, steps: None,
+    progress: Progress = unwatched,
 ) -> VerificationReport:
     """Compare the tables, all by default; `timeout` (seconds) bounds the wait for the stream, not the comparison.
 
@@ -73,7 +77,7 @@ def _verify_once(
                 reports.append(TableReport(table.qualified, unverified=lagging[table.qualified]))
                 continue
             try:
-                reports.append(_verify_table(settings, point, pinned[table.qualified], progress))
+                reports.append(verify_table(settings, point, pinned[table.qualified], progress))
             except SourcePointTooOldError:
                 raise
             except LakehouseError as failed:
@@ -95,7 +99,8 @@ def _chosen(tables: tuple[SourceTable, ...], names: Sequence[str] | None) -> lis
     return chosen
 
 
-def _verify_table(settings: Settings, point: SourcePoint, pinned: Pinned, progress: Progress) -> TableReport:
+def verify_table(settings: Settings, point: SourcePoint, pinned: Pinned, progress: Progress = unwatched) -> TableReport:
+    """Compare one pinned table with the source at a point, and with its changelog. Raises VerificationError."""
     started = time.monotonic()
     source = pinned.source
     with staged_mirror(settings, pinned) as lake:

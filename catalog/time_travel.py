@@ -1,0 +1,111 @@
+"""A query over tables as they stood: every table of the query is pinned to one of its snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from catalog.errors import HistoryError
+from catalog.history import load_table, parse_instant, snapshot_at
+from catalog.settings import CATALOG
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from sqlglot import exp
+
+Engine = Literal["spark", "duckdb"]
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """What `--as-of` asks for: a time, or one snapshot id."""
+
+    kind: Literal["time", "snapshot"]
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> AsOf:
+        """Read `time:2026-01-31T12:00Z`, `time:-5m` or `snapshot:123`. Raises HistoryError."""
+        kind, _, value = text.partition(":")
+        if kind == "time" and value:
+            return cls("time", value)
+        if kind == "snapshot" and value.isdigit():
+            return cls("snapshot", value)
+        raise HistoryError(
+            f"--as-of {text!r} is neither a time nor a snapshot",
+            remedy="write time:2026-01-31T12:00:00Z, time:-5m, or snapshot:ID with an ID of `lake history TABLE`",
+        )
+
+    def snapshot_of(self, catalog: Catalog, name: str) -> int:
+        """The snapshot of a table that is meant. Raises HistoryError where the table has none such."""
+        table = load_table(catalog, name)
+        if self.kind == "time":
+            return snapshot_at(table, parse_instant(self.value))
+        if table.snapshot_by_id(int(self.value)) is None:
+            raise HistoryError(
+                f"{name} has no snapshot {self.value}", remedy=f"lake history {name}; for several tables use time:…"
+            )
+        return int(self.value)
+
+
+def pin_tables(query: str, engine: Engine, snapshot_of: Callable[[str], int]) -> str:
+    """The query with each table's snapshot written behind its name; all other text stays as it is.
+
+    Raises HistoryError for a query that cannot be read or that travels in time by itself.
+    """
+    inserts = []
+    for table in _tables(query, engine):
+        name = ".".join(part.name for part in table.parts)
+        if table.args.get("version") or table.args.get("when"):
+            raise HistoryError(f"{name} has its own time in the query", remedy="leave out --as-of, or that time")
+        inserts.append(_insert(query, table, engine, snapshot_of(name)))
+    for place, text in sorted(inserts, reverse=True):
+        query = query[:place] + text + query[place:]
+    return query
+
+
+def _tables(query: str, engine: Engine) -> list[exp.Table]:
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        statements = [found for found in sqlglot.parse(query, dialect=engine) if found is not None]
+    except SqlglotError as unread:
+        raise HistoryError(
+            f"the query could not be read, so its tables are unknown: {str(unread).splitlines()[0]}",
+            remedy="correct it, or name the snapshot in the query itself and leave out --as-of",
+        ) from unread
+    found = [table for statement in statements for table in statement.find_all(exp.Table)]
+    return [table for table in found if table.parts and table.parts[-1].meta and not _is_cte(table)]
+
+
+def _is_cte(table: exp.Table) -> bool:
+    """Whether an unqualified name means a WITH of the query around it."""
+    from sqlglot import exp
+
+    if len(table.parts) > 1:
+        return False
+    around = table.parent
+    while around is not None:
+        with_ = around.args.get("with_") or around.args.get("with")
+        if isinstance(with_, exp.With) and table.name.lower() in {cte.alias.lower() for cte in with_.expressions}:
+            return True
+        around = around.parent
+    return False
+
+
+def _insert(query: str, table: exp.Table, engine: Engine, snapshot: int) -> tuple[int, str]:
+    parts = [part.name for part in table.parts]
+    if len(parts[1:] if parts[0] == CATALOG else parts) > 2:
+        raise HistoryError(f"{'.'.join(parts)} is a metadata table, which has no past", remedy="leave out --as-of")
+    behind_name = table.parts[-1].meta["end"] + 1
+    if engine == "spark":
+        return behind_name, f" VERSION AS OF {snapshot}"
+    alias = table.args.get("alias")
+    named = [alias.this, *alias.columns] if alias is not None else []
+    place = named[-1].meta["end"] + 1 if named else behind_name
+    if len(named) > 1:
+        place = query.index(")", place) + 1
+    return place, f" AT (VERSION => {snapshot})"

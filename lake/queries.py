@@ -1,0 +1,98 @@
+"""Answers to `lake sql`: one engine kept open, each query pinned to the past that was asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import readline  # noqa: F401 - gives `input` its history
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from catalog.errors import QueryError
+from catalog.readers import duckdb_connection, iceberg_catalog
+from catalog.settings import Settings
+from catalog.time_travel import AsOf, pin_tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Answers:
+    """An open engine; `ask` runs one statement and returns its rows."""
+
+    def __init__(self, settings: Settings, engine: Literal["duckdb", "spark"], as_of: AsOf | None) -> None:
+        self._settings, self._engine, self._as_of = settings, engine, as_of
+        self._open: Any = None
+
+    def __enter__(self) -> Answers:
+        if self._engine == "duckdb":
+            self._open = duckdb_connection(self._settings)
+        else:
+            from catalog.session import spark_session
+
+            self._open = spark_session(self._settings, "lake sql", driver_memory="2g")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._engine == "duckdb":
+            self._open.close()
+        else:
+            self._open.stop()
+
+    def ask(self, query: str) -> pa.Table:
+        """The rows of one statement. Raises QueryError with the engine's message, HistoryError for an unknown past."""
+        text = query.strip().rstrip(";")
+        if not text:
+            raise QueryError("there is no query", remedy='lake sql "select count(*) from taxi_cdc.trips"')
+        if self._as_of is not None:
+            catalog, past = iceberg_catalog(self._settings), self._as_of
+            text = pin_tables(text, self._engine, lambda name: past.snapshot_of(catalog, name))
+        return self._duckdb(text) if self._engine == "duckdb" else self._spark(text)
+
+    def _duckdb(self, text: str) -> pa.Table:
+        import duckdb
+
+        try:
+            return self._open.execute(text).to_arrow_table()
+        except duckdb.Error as refused:
+            raise QueryError(f"DuckDB: {refused}", remedy="`show all tables` lists the tables") from refused
+
+    def _spark(self, text: str) -> pa.Table:
+        from py4j.protocol import Py4JJavaError
+        from pyspark.errors import PySparkException
+
+        try:
+            return self._open.sql(text).toArrow()
+        except PySparkException as refused:
+            message = (refused.getMessage() or str(refused)).split("\nJVM stacktrace")[0]
+            raise QueryError(f"Spark: {message}", remedy="`show tables in taxi_cdc` lists the tables") from refused
+        except Py4JJavaError as failed:
+            message = str(failed.java_exception).splitlines()[0]
+            raise QueryError(f"Spark: {message}", remedy="lake status: does every component answer?") from failed
+
+
+def prompt(answers: Answers) -> None:
+    """Ask one statement after another, each ended by a semicolon, until the input ends or `exit`."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from lake.rows import print_rows
+
+    console = Console(stderr=True)
+    console.print("[dim]one statement, ended by ; — exit or Ctrl-D leaves[/]")
+    with contextlib.suppress(EOFError):
+        while (statement := _statement()) not in ("exit", "quit"):
+            try:
+                print_rows(answers.ask(statement), "table")
+            except QueryError as error:
+                console.print(f"[red]{escape(str(error))}[/]", highlight=False)
+            except KeyboardInterrupt:
+                console.print("[dim]stopped[/]")
+
+
+def _statement() -> str:
+    lines = [input("lake> ")]
+    while lines[0].strip() not in ("exit", "quit") and not lines[-1].rstrip().endswith(";"):
+        lines.append(input("   -> "))
+    return "\n".join(lines).strip().rstrip(";").strip()

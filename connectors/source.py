@@ -33,6 +33,7 @@ def ensure_source(settings: Settings) -> None:
         _ensure_database(connection, settings.source_database)
     with connected(settings, "taxi") as connection, connection.transaction():
         connection.execute("set local client_min_messages = warning")
+        connection.execute("set local lock_timeout = '15s'")
         for name in ("schema.sql", "access.sql"):
             connection.execute((SQL / name).read_bytes())
         _ensure_publication(connection, settings.publication)
@@ -78,15 +79,21 @@ def connected(
     with connection:
         try:
             yield connection
-        except psycopg.OperationalError as lost:
-            raise ComponentError(
-                f"the connection to {where} broke: {str(lost).strip()}", remedy="scripts/lake status, then run it again"
-            ) from lost
-        except psycopg.Error as refused:
-            raise SourceError(
-                f"Postgres refused a statement in {where}: {str(refused).strip()}",
-                remedy="mend what it names in the source database, then run the command again",
-            ) from refused
+        except psycopg.Error as error:
+            raise _explained(error, where) from error
+
+
+def _explained(error: psycopg.Error, where: str) -> ComponentError | SourceError:
+    """A lost connection or a server that goes down, told apart from a statement that was refused."""
+    lost = isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(("08", "57P"))
+    if lost:
+        return ComponentError(
+            f"the connection to {where} broke: {str(error).strip()}", remedy="scripts/lake status, then run it again"
+        )
+    return SourceError(
+        f"Postgres refused a statement in {where}: {str(error).strip()}",
+        remedy="mend what it names in the source database, then run the command again",
+    )
 
 
 def _require_logical_wal(connection: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -41,7 +41,14 @@ comment on column trips.extra is 'TLC columns without one of their own; pickup_c
 comment on column trips.source_file is 'the TLC file that the trip was replayed from, null for new trips';
 comment on column trips.source_row is 'the row in source_file, counted from 0';
 
-create unique index if not exists trips_source_row on trips (source_file, source_row) where source_file is not null;
+-- "if not exists" would wait for every writer even when the index is there.
+do $$
+begin
+    if to_regclass('trips_source_row') is null then
+        create unique index trips_source_row on trips (source_file, source_row) where source_file is not null;
+    end if;
+end
+$$;
 
 create table if not exists heartbeat (
     id    bigint      primary key,
@@ -76,7 +83,17 @@ create table if not exists replay (
 
 comment on table replay is 'what was replayed into trips, and by how many weeks its times were shifted; not published';
 
-alter table trips         replica identity full;
-alter table vendors       replica identity full;
-alter table payment_types replica identity full;
-alter table heartbeat     replica identity full;
+-- Setting the identity again would wait for every reader, an initial copy too, and hold up whoever comes after.
+do $$
+declare
+    mirrored regclass;
+begin
+    for mirrored in
+        select oid from pg_class
+        where oid in ('trips'::regclass, 'vendors'::regclass, 'payment_types'::regclass, 'heartbeat'::regclass)
+          and relreplident <> 'f'
+    loop
+        execute format('alter table %s replica identity full', mirrored);
+    end loop;
+end
+$$;

@@ -137,7 +137,7 @@ def _draw(runs: Sequence[Run], work: Sequence[Future[None]], console: Console) -
 def _print(runs: Sequence[Run], work: Sequence[Future[None]], console: Console) -> None:
     start = time.monotonic()
     while _any_left(work, PLAIN_INTERVAL):
-        states = ", ".join(run.state() for run in runs)
+        states = ", ".join(run.state() for run, done in zip(runs, work, strict=True) if not done.done())
         console.print(f"jars: {time.monotonic() - start:.0f} s: {states}", soft_wrap=True, highlight=False)
 
 

@@ -59,8 +59,9 @@ class Ivy:
     def retrieve(self, run: Run, folder: Path, log: Path) -> None:
         """Bring one configuration's files into `folder`. Raises ComponentError with the causes that Ivy named."""
         command = self._command(run.configuration, folder)
+        # Ivy keeps the inheritable lock of the download, so that none starts beside it when we are killed.
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", close_fds=False
         )
         assert process.stdout is not None
         try:

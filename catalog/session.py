@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ def spark_session(
     for name, value in options.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
+    # PySpark writes each refused query with its Java trace to standard error, besides raising it.
+    logging.getLogger("SQLQueryContextLogger").disabled = True
     _give_secrets(session, settings)
     return session
 

@@ -68,14 +68,14 @@ def history(
     """List a table's snapshots: when, how far in the source (offset, LSN), rows added and deleted."""
     from catalog.history import load_table, table_history
     from catalog.readers import iceberg_catalog
-    from lake.rows import history_table
+    from lake.rows import history_table, print_wide
 
     loaded = load_table(iceberg_catalog(load_settings()), table)
     entries = table_history(loaded, limit)
     if as_json:
         print(json.dumps([entry.as_json() for entry in entries], indent=2))  # noqa: T201
         return
-    Console().print(history_table(".".join(loaded.name()), entries))
+    print_wide(history_table(".".join(loaded.name()), entries))
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Iterable
@@ -32,13 +31,17 @@ def print_rows(rows: pa.Table, output: str) -> None:
         json.dump(_plain(rows), sys.stdout, indent=2)
         sys.stdout.write("\n")
     elif output == "csv":
-        writer = csv.writer(
-            sys.stdout, quoting=csv.QUOTE_NOTNULL if hasattr(csv, "QUOTE_NOTNULL") else csv.QUOTE_MINIMAL
-        )
-        writer.writerow(rows.column_names)
-        writer.writerows(row.values() for row in _plain(rows))
+        sys.stdout.write(",".join(_csv_field(name) for name in rows.column_names) + "\n")
+        sys.stdout.writelines(",".join(map(_csv_field, row.values())) + "\n" for row in _plain(rows))
     else:
-        Console().print(_row_table(rows))
+        print_wide(_row_table(rows))
+
+
+def print_wide(content: RenderableType) -> None:
+    """Print a table as wide as it is: a narrow terminal wraps its lines instead of cutting its values."""
+    console = Console()
+    needed = console.measure(content, options=console.options.update(width=10_000, max_width=10_000)).maximum
+    Console(width=max(console.width, needed)).print(content)
 
 
 def history_table(name: str, entries: Iterable[HistoryEntry]) -> RenderableType:
@@ -174,6 +177,16 @@ def _cell(value: Any) -> Text:
     if value is None:
         return Text("null", style="dim")
     return Text(value if isinstance(value, str) else json.dumps(value))
+
+
+def _csv_field(value: Any) -> str:
+    """Null is nothing between the commas, empty text is two quotes."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value)
+    if text and not set(text) & set('",\n\r'):
+        return text
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _plain(rows: pa.Table) -> list[dict[str, Any]]:

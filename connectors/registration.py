@@ -8,7 +8,7 @@ from typing import Any, Literal
 from catalog.errors import ComponentError, SourceError
 from catalog.settings import Settings
 from connectors.configuration import connector_configuration
-from connectors.source import connected, published_tables
+from connectors.source import connected, published_tables, require_readable
 from connectors.worker import Worker
 
 Outcome = Literal["created", "updated", "unchanged"]
@@ -21,8 +21,9 @@ SLOT_GONE = ("no longer available on the server", "slot does not exist", "Failed
 def register(settings: Settings) -> Outcome:
     """Create or update the connector and wait until it and its task are RUNNING; a failed task is restarted once.
 
-    Raises ComponentError with the task's trace when it fails again.
+    Raises ComponentError with the task's trace when it fails again, SourceError when a table cannot be read.
     """
+    require_readable(settings)
     worker = Worker(settings)
     wanted = connector_configuration(settings, published_tables(settings))
     present = worker.configuration(settings.connector)
@@ -42,6 +43,7 @@ def start_over(settings: Settings) -> None:
 
     Raises SourceError when another process holds the slot.
     """
+    require_readable(settings)
     worker = Worker(settings)
     wanted = connector_configuration(settings, published_tables(settings))
     if worker.configuration(settings.connector) is None:

@@ -61,6 +61,26 @@ def published_tables(settings: Settings) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def require_readable(settings: Settings) -> None:
+    """Raise SourceError when the replication role may not read a published table.
+
+    The connector would try the copy again and again, RUNNING to all appearances.
+    """
+    with connected(settings, "taxi") as connection:
+        rows = connection.execute(
+            "select format('%%I.%%I', schemaname, tablename) from pg_publication_tables where pubname = %s"
+            " and not (has_schema_privilege(%s, schemaname, 'usage')"
+            " and has_table_privilege(%s, format('%%I.%%I', schemaname, tablename), 'select')) order by 1",
+            [settings.publication, REPLICATION_ROLE, REPLICATION_ROLE],
+        ).fetchall()
+    if rows:
+        tables = ", ".join(row[0] for row in rows)
+        raise SourceError(
+            f"role {REPLICATION_ROLE} may not read {tables}, published in {settings.publication}",
+            remedy=f"grant usage on their schema and select on {tables} to {REPLICATION_ROLE}",
+        )
+
+
 @contextmanager
 def connected(
     settings: Settings, role: Literal["postgres", "taxi", "cdc"], database: str | None = None

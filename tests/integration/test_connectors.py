@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from catalog.errors import ComponentError, LakehouseError
+from catalog.errors import ComponentError, LakehouseError, SourceError
 from catalog.settings import Settings, load_settings
 from connectors.inspection import Record, partitions, read_records, topic_settings
 from connectors.registration import register
@@ -148,6 +148,32 @@ def test_the_replication_role_reads_and_writes_only_what_it_must(settings) -> No
             connected(settings, "cdc") as connection,
         ):
             connection.execute(forbidden)
+
+
+def test_a_table_that_the_connector_may_not_read_is_named_with_the_grant(settings, run) -> None:
+    run("revoke select on signal from cdc")
+    try:
+        with pytest.raises(SourceError, match=r"may not read public\.signal") as raised:
+            register(settings)
+        assert "select on public.signal to cdc" in raised.value.remedy
+    finally:
+        ensure_source(settings)
+    assert register(settings) == "unchanged"
+
+
+def test_preparing_the_source_waits_for_no_reader_and_no_writer(settings) -> None:
+    with (
+        connected(settings, "cdc") as reader,
+        connected(settings, "taxi") as writer,
+        reader.transaction(),
+        writer.transaction(force_rollback=True),
+    ):
+        for table in ("trips", "vendors", "payment_types"):
+            reader.execute(f"select * from {table} limit 1")
+            writer.execute(f"delete from {table} where false")
+        started = time.monotonic()
+        ensure_source(settings)
+        assert time.monotonic() - started < 10
 
 
 def test_a_wrong_password_is_shown_as_what_connect_says(settings) -> None:

@@ -17,7 +17,8 @@ from lake.app import app
 if TYPE_CHECKING:
     from stack.control import Steps
 
-console = Console()
+# a file or a pipe is no reason to cut lines
+console = Console(width=None if sys.stdout.isatty() else 160)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Without = Annotated[list[str] | None, typer.Option(help="Leave this component out; may be given several times.")]
 

@@ -87,10 +87,10 @@ def render_addresses(settings: Settings, names: list[str]) -> RenderableType:
 
 
 def render_components(states: list[State]) -> RenderableType:
-    """The table of components."""
-    table = Table(box=None, header_style="dim")
-    for heading in ("component", "state", "pid", "up", "restarts", "memory", "CPU", "answers in", "address"):
-        justify: Literal["left", "right"] = "left" if heading in ("component", "state", "address") else "right"
+    """The table of components; it fits 80 columns."""
+    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
+    for heading in ("name", "state", "pid", "up", "restarts", "memory", "CPU", "answer", "address"):
+        justify: Literal["left", "right"] = "left" if heading in ("name", "state", "address") else "right"
         table.add_column(heading, justify=justify, no_wrap=True)
     for state in states:
         style = "green" if state.healthy else "bold red" if state.state != "stopped" else "dim"

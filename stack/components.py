@@ -24,7 +24,8 @@ class Component:
     """One supervised process.
 
     `after` names what must answer before it is started; `prepare` writes its files and says whether they changed;
-    `finish` runs once it answers `ask`; `ports` are settings; `external` is the setting that means it runs elsewhere.
+    `finish` runs once it answers `ask`; `ports` are settings; `external` are the settings that mean it runs elsewhere;
+    `orphan_signal` is what it gets when supervisord was killed and the others may be gone already.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Component:
     start_seconds: int = 90
     stop_signal: str = "TERM"
     stop_seconds: int = 30
+    orphan_signal: str = "TERM"
 
     def is_external(self, settings: Settings) -> bool:
         """Whether settings point to one that others run."""
@@ -79,6 +81,7 @@ COMPONENTS = (
         external=("source_host", "catalog_uri"),
         stop_signal=postgres.STOP_SIGNAL,
         stop_seconds=60,
+        orphan_signal=postgres.ORPHAN_SIGNAL,
     ),
     Component(
         name="kafka",
@@ -122,6 +125,7 @@ COMPONENTS = (
         prepare=configuration.write_connect,
         external=("connect_url",),
         start_seconds=180,
+        orphan_signal="KILL",
     ),
     Component(
         name="stream",
@@ -133,6 +137,7 @@ COMPONENTS = (
         after=("postgres", "kafka", "store", "catalog", "connect"),
         start_seconds=180,
         stop_seconds=60,
+        orphan_signal="KILL",
     ),
 )
 """In the order in which they can be started one by one; they are stopped the other way round."""

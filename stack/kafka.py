@@ -38,6 +38,7 @@ def ask(settings: Settings) -> str:
 
 
 def _format(settings: Settings) -> None:
+    (settings.state_dir / "kafka").mkdir(mode=0o700, exist_ok=True)
     cluster = base64.urlsafe_b64encode(b"l" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
     server = configuration.path(settings, "server.properties")
     tool = ("kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(server))

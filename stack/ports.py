@@ -14,13 +14,14 @@ from stack.components import Component
 
 @dataclass(frozen=True)
 class Port:
-    """One port of a component. `holder` is empty when it is free; `ours` says that this stack holds it."""
+    """One port of a component; `holder` is empty when it is free, `stack` the state folder of the stack that has it."""
 
     component: str
     setting: str
     number: int
-    holder: str
-    ours: bool
+    holder: str = ""
+    stack: str = ""
+    ours: bool = False
 
     @property
     def remedy(self) -> str:
@@ -36,14 +37,14 @@ def survey(components: tuple[Component, ...], settings: Settings) -> list[Port]:
     for component in components:
         for setting, number in component.port_numbers(settings).items():
             if not 0 < number < 65536:
-                ports.append(Port(component.name, setting, number, "no such port number", ours=False))
+                ports.append(Port(component.name, setting, number, "no such port number"))
                 continue
             if is_free(settings.host, number):
-                ports.append(Port(component.name, setting, number, "", ours=False))
+                ports.append(Port(component.name, setting, number))
                 continue
             listening = _listening() if listening is None else listening
-            holder, ours = _describe(listening.get(number), settings)
-            ports.append(Port(component.name, setting, number, holder, ours))
+            holder, stack = _describe(listening.get(number), settings)
+            ports.append(Port(component.name, setting, number, holder, stack, stack == str(settings.state_dir)))
     return ports
 
 
@@ -60,18 +61,19 @@ def is_free(host: str, number: int) -> bool:
     return True
 
 
-def _describe(holder: psutil.Process | None, settings: Settings) -> tuple[str, bool]:
+def _describe(holder: psutil.Process | None, settings: Settings) -> tuple[str, str]:
+    """Who holds a port, and the state folder if that is a stack."""
     if holder is None:
-        return "a process of another user", False
-    mark = processes.owner(holder)
-    name, _, folder = mark.partition("@")
-    if folder == str(settings.state_dir) or processes.belongs(holder, settings):
-        return f"this stack's {name or 'postgres'}", True
+        return "a process of another user", ""
+    name, _, folder = processes.owner(holder).partition("@")
+    if folder:
+        return name, folder
+    if processes.belongs(holder, settings):
+        return "postgres", str(settings.state_dir)
     try:
-        described = f"{holder.name()} (process {holder.pid})"
+        return f"{holder.name()} (process {holder.pid})", ""
     except psutil.NoSuchProcess:
-        return "a process that has just ended", False
-    return (f"{name} of the stack in {folder}, process {holder.pid}" if mark else described), False
+        return "a process that has just ended", ""
 
 
 def _listening() -> dict[int, psutil.Process | None]:

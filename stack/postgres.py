@@ -21,6 +21,8 @@ from stack import configuration
 
 STOP_SIGNAL = "INT"
 """Postgres' fast shutdown; TERM would wait for every client."""
+ORPHAN_SIGNAL = "QUIT"
+"""Postgres' immediate shutdown; the fast one waits for a reader of the WAL that may hang."""
 OLDEST = 14
 REMEDY = "install PostgreSQL (Debian, Ubuntu: apt-get install postgresql) or set LAKE_SOURCE_HOST and LAKE_CATALOG_URI"
 
@@ -64,7 +66,7 @@ def drop_privileges(settings: Settings) -> tuple[str, ...]:
     user = _owner()
     drop: tuple[str, ...] = (setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
     if sys.platform.startswith("linux"):
-        drop = (*drop, f"--pdeathsig={STOP_SIGNAL}")
+        drop = (*drop, f"--pdeathsig={ORPHAN_SIGNAL}")
     if _closed_to(user, data_dir(settings).parent):
         drop = (*drop, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     return drop

@@ -127,14 +127,19 @@ def _jars() -> Check:
 
 
 def _ports(components: tuple[Component, ...], settings: Settings) -> list[Check]:
-    checks = []
-    for port in ports.survey(components, settings):
+    checks, taken = [], ports.survey(components, settings)
+    for stack in sorted({port.stack for port in taken if port.stack and not port.ours}):
+        numbers = [port.number for port in taken if port.stack == stack]
+        remedy = "set LAKE_PORT_OFFSET to another multiple of 10000, or LAKE_STATE_DIR to that folder if it is meant"
+        found = f"{', '.join(map(str, numbers))} are held by the stack in {stack}"
+        checks.append(Check("ports", "fail", found, remedy))
+    for port in taken:
         name = f"port {port.number}"
         if not port.holder:
             checks.append(Check(name, "ok", f"free for {port.component}"))
         elif port.ours:
-            checks.append(Check(name, "ok", f"{port.component}: held by {port.holder}"))
-        else:
+            checks.append(Check(name, "ok", f"{port.component}: held by this stack's {port.holder}"))
+        elif not port.stack:
             found = f"{port.component} needs it, held by {port.holder}"
             checks.append(Check(name, "fail", found, port.remedy))
     return checks

@@ -11,7 +11,7 @@ from catalog.settings import Settings
 from stack import postgres
 from stack.commands import MARKER
 
-END_SECONDS = 20.0
+END_SECONDS = 8.0
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 
 

@@ -19,16 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from catalog.errors import ComponentError, ConfigurationError
 from catalog.settings import Settings
 from stack import commands, configuration
 from stack.components import COMPONENTS, Component
+from stack.launch import read_starts
 
 LONGEST_SOCKET_PATH = 90
 """A socket's path is limited to 107 bytes, and supervisord adds its process id for a moment."""
 START_SECONDS = 15
 RUNNING, STARTING, BACKOFF = "RUNNING", "STARTING", "BACKOFF"
+"""BACKOFF: it failed to start, and a pause passes before the next attempt."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Supervisor:
             "command": command.arguments,
             "environment": environment,
             "directory": str(command.directory),
-            "stop_signal": component.stop_signal,
+            "orphan_signal": component.orphan_signal,
             "starts": str(self._starts(component.name)),
         }
         return configuration.write(
@@ -124,18 +127,23 @@ class Supervisor:
     def start_program(self, name: str) -> None:
         """Have the component started; harmless when it runs."""
         if self.process(name).state in (RUNNING, STARTING):
-            return
+            return  # one in BACKOFF is started anew, without the pause
         self.stop_program(name)
         self._starts(name).unlink(missing_ok=True)
-        self._call("startProcess", name, False)
+        try:
+            self._call("startProcess", name, False)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != Faults.ALREADY_STARTED:
+                raise ComponentError(f"{name} cannot be started: {fault.faultString}") from fault
 
     def stop_program(self, name: str) -> None:
         """Stop the component and wait until it has ended; harmless when it is stopped."""
         try:
             self._call("stopProcess", name, True)
         except xmlrpc.client.Fault as fault:
-            if fault.faultCode not in (10, 70):  # BAD_NAME of an older configuration, NOT_RUNNING
-                raise
+            # a configuration of older times may not know the name
+            if fault.faultCode not in (Faults.BAD_NAME, Faults.NOT_RUNNING):
+                raise ComponentError(f"{name} cannot be stopped: {fault.faultString}") from fault
 
     def process(self, name: str) -> Process:
         """One component."""
@@ -164,20 +172,17 @@ class Supervisor:
         return self._settings.state_dir / "config" / f"{name}.starts"
 
     def _process(self, info: dict[str, Any]) -> Process:
-        alive = info["statename"] in (RUNNING, STARTING)
-        starts = self._starts(info["name"])
+        starts = read_starts(str(self._starts(info["name"])))
+        since = time.time() - starts[-1] if starts and info["pid"] else 0.0
         return Process(
             name=info["name"],
-            state=info["statename"],
+            state=BACKOFF if since < 0 else info["statename"],
             pid=info["pid"] or None,
-            uptime_seconds=max(0.0, info["now"] - info["start"]) if alive else 0.0,
-            starts=len(starts.read_text().splitlines()) if starts.exists() else 0,
+            uptime_seconds=max(0.0, since),
+            starts=len(starts),
         )
 
     def _call(self, method: str, *arguments: object) -> Any:
-        # imported here: supervisor's XML-RPC module takes a quarter of a second that `lake --help` need not pay
-        from supervisor.xmlrpc import SupervisorTransport
-
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")
         try:
             proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)

@@ -15,7 +15,8 @@ from connectors.source import PUBLISHED, SQL, connected, published_tables
 from connectors.topics import ensure_topics
 from connectors.worker import Worker
 
-ARRIVAL_SECONDS = 30.0
+ARRIVAL_SECONDS = 120.0
+"""An initial copy may still be under way; changes come after it."""
 TRIP = 8_000_000_000_000
 
 
@@ -52,7 +53,7 @@ def arrived(settings: Settings) -> Callable[..., list[dict]]:
             found = [record for record in records if condition(record)]
             if len(found) >= count:
                 return found
-            time.sleep(0.2)
+            time.sleep(0.5)
         pytest.fail(f"{len(found)} of {count} records in {topic} after {ARRIVAL_SECONDS} s: {found}")
 
     return wait

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from types import FrameType
 
 import structlog
@@ -24,12 +25,15 @@ from catalog.errors import LakehouseError, TableStoppedError
 from catalog.settings import Settings
 from catalog.tables.cdc import QUARANTINE
 from streaming.audit import Topic, TopicAudit
+from streaming.copying import Copier
 from streaming.epoch import apply_slice, merge_small_files, slices
 from streaming.files import KeyCache
 from streaming.iceberg import Lake
 from streaming.offsets import epoch_ranges
 from streaming.opening import Opener, check_topic
 from streaming.quarantine import Quarantine
+from streaming.replaying import replay
+from streaming.requests import Request, finish, pending
 from streaming.schemas import SourceSchemas
 from streaming.status import Stopped, write_status
 from streaming.table import TableStream
@@ -58,6 +62,8 @@ class Driver:
         self._cache = KeyCache(settings.key_cache_bytes)
         self._ending = threading.Event()
         self._changed = threading.Event()
+        self._query_restarted = threading.Event()
+        self._copies = ThreadPoolExecutor(2, "copy")
         self._checkpoints = settings.state_dir / "checkpoints"
         self._checkpoint = self._checkpoints
         self._status_at = 0.0
@@ -91,10 +97,13 @@ class Driver:
         self._changed.clear()
         self._failure = None
         self._open_tables()
+        self._query_restarted.set()
         if not self.streams:
             self._say("waiting", error="no table to stream yet")
+            self._serve_requests()
             self._ending.wait(2.0)
             return
+        self._serve_replays()
         query = self._start()
         try:
             self._watch(query)
@@ -106,7 +115,7 @@ class Driver:
 
     def _open_tables(self) -> None:
         self.schemas.create_shared()
-        quarantine = Quarantine(self.lake.table(QUARANTINE))
+        self.quarantine = quarantine = Quarantine(self.lake.table(QUARANTINE))
         quarantine.load()
         sources = {source.topic(self.settings.topic_prefix): source for source in self.schemas.read()}
         topics = self.audit.read(list(sources))
@@ -192,10 +201,55 @@ class Driver:
         self.stopped[table] = Stopped(message, stop.remedy)
         self._changed.set()
 
+    def _serve_replays(self) -> None:
+        for request in pending(self.settings):
+            if request.kind != "replay":
+                continue
+            stream = next((s for s in self.streams.values() if s.name == request.table), None)
+            if stream is None:
+                finish(self.settings, request, {"error": f"{request.table} is not streaming; lake status says why"})
+                continue
+            outcome = replay(self.lake, stream, self.quarantine)
+            log.info("replayed the quarantine", table=request.table, **asdict(outcome))
+            finish(self.settings, request, asdict(outcome))
+
+    def _serve_requests(self) -> None:
+        """Take what commands ask for: a resync goes on beside the query, a replay waits for its next start."""
+        for request in pending(self.settings):
+            if request.kind == "replay":
+                self._changed.set()
+            elif request.table not in self.copying:
+                self.copying[request.table] = "resync requested"
+                self._query_restarted.clear()
+                self._changed.set()
+                self._copies.submit(self._resync, request)
+
+    def _resync(self, request: Request) -> None:
+        copier = Copier(self.settings, self.lake, self.schemas, self.audit)
+        answer: dict[str, object] = {}
+
+        def say(what: str) -> None:
+            self.copying[request.table] = what
+
+        try:
+            self._query_restarted.wait()
+            answer["rows"] = copier.copy(request.table, say)
+        except (LakehouseError, PySparkException, OSError) as failure:
+            log.error("resync failed", table=request.table, failure=str(failure))
+            answer["error"] = str(failure)
+            stop = TableStoppedError(request.table, f"resync failed: {_short(failure)}")
+            self._stop_table(request.table, stop)
+        else:
+            self.stopped.pop(request.table, None)
+        finish(self.settings, request, answer)
+        self.copying.pop(request.table, None)
+        self._changed.set()
+
     def _watch(self, query: StreamingQuery) -> None:
         looked = time.monotonic()
         while query.isActive and not self._ending.is_set() and not self._changed.is_set():
             self._changed.wait(0.5)
+            self._serve_requests()
             self._say("running", at_most_every=2.0)
             if time.monotonic() - looked > _LOOK_FOR_TABLES_SECONDS:
                 looked = time.monotonic()

@@ -69,3 +69,31 @@ def _widens(old: pa.DataType, new: pa.DataType) -> bool:
     if pa.types.is_decimal(old) and pa.types.is_decimal(new):
         return bool(old.scale == new.scale and old.precision < new.precision)
     return (old, new) in {(pa.int32(), pa.int64()), (pa.float32(), pa.float64())}
+
+
+def rebuild(mirror: pa.Schema, changelog: pa.Schema, source: SourceTable, mirror_name: str, log_name: str) -> list[str]:
+    """DDL that brings both tables to any source schema, for a new generation: a retyped column is dropped and added."""
+    statements = []
+    for column in source.columns:
+        held = mirror.field(column.name) if column.name in mirror.names else None
+        statements += _rebuilt(mirror_name, f"`{column.name}`", held, column)
+        if held is not None and not held.nullable and column.name not in source.key:
+            statements.append(f"ALTER TABLE {mirror_name} ALTER COLUMN `{column.name}` DROP NOT NULL")
+        for image in ("before", "after", *(["key"] if column.name in source.key else [])):
+            struct = changelog.field(image).type
+            place = struct.get_field_index(column.name)
+            statements += _rebuilt(
+                log_name, f"{image}.`{column.name}`", None if place < 0 else struct.field(place), column
+            )
+    return statements
+
+
+def _rebuilt(table: str, place: str, held: pa.Field | None, column: SourceColumn) -> list[str]:
+    kind = spark_type(column.type.arrow)
+    if held is None:
+        return [f"ALTER TABLE {table} ADD COLUMNS ({place} {kind})"]
+    if spark_type(held.type) == kind:
+        return []
+    if _widens(held.type, column.type.arrow):
+        return [f"ALTER TABLE {table} ALTER COLUMN {place} TYPE {kind}"]
+    return [f"ALTER TABLE {table} DROP COLUMN {place}", f"ALTER TABLE {table} ADD COLUMNS ({place} {kind})"]

@@ -46,6 +46,7 @@ class Opener:
         assert topic is not None
         stream = TableStream(source, topic.name, topic.topic_id, changelog, mirror, quarantine, self._schemas)
         stream.follow_schema()
+        stream.finish_resync()
         return stream
 
 

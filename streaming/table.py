@@ -165,7 +165,7 @@ class TableStream:
             if segment.ends:
                 mirror.finish_copy()
         self._arrive(mirror, ranges)
-        self._finish_resync()
+        self.finish_resync()
 
     def _arrive(self, writer: TableWriter, ranges: Sequence[OffsetRange]) -> None:
         """Past the last record to the ranges' ends: what lies between holds no records, so no commit is due."""
@@ -173,7 +173,7 @@ class TableStream:
         ends = {r.partition: PartitionPosition(max(r.end, position.next_offset(r.partition))) for r in ranges}
         writer.position = position.moved(ends)
 
-    def _finish_resync(self) -> None:
+    def finish_resync(self) -> None:
         """Adopt a resynced generation once it has passed the offset at which it equals the source."""
         copy = _position(self.mirror).copy
         if copy is None or copy.until is None or _position(self.mirror).next_offset(0) < copy.until:

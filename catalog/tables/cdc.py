@@ -63,7 +63,7 @@ def spark_type(arrow: pa.DataType) -> str:
     """The Spark SQL type of an Arrow type that the lake uses."""
     if pa.types.is_struct(arrow):
         return "struct<" + ",".join(f"`{f.name}`:{spark_type(f.type)}" for f in arrow) + ">"
-    if pa.types.is_list(arrow):
+    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow):
         return f"array<{spark_type(arrow.value_type)}>"
     if pa.types.is_decimal(arrow):
         return f"decimal({arrow.precision},{arrow.scale})"
@@ -76,7 +76,9 @@ def spark_type(arrow: pa.DataType) -> str:
         "float": "float",
         "double": "double",
         "string": "string",
+        "large_string": "string",
         "binary": "binary",
+        "large_binary": "binary",
         "date32[day]": "date",
     }[str(arrow)]
 

@@ -1,0 +1,60 @@
+"""What commands ask of the running driver: one JSON file each in `requests/` of the state folder, gone when done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from catalog.settings import Settings
+
+
+@dataclass(frozen=True)
+class Request:
+    """`resync` rebuilds a table; `replay` reads its quarantined records again."""
+
+    kind: Literal["resync", "replay"]
+    table: str
+
+    def path(self, settings: Settings) -> Path:
+        """Where the request lies until it is done."""
+        return _folder(settings) / f"{self.kind}-{self.table}.json"
+
+    def answer_path(self, settings: Settings) -> Path:
+        """Where its outcome is written."""
+        return self.path(settings).with_suffix(".answer")
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.state_dir / "requests"
+
+
+def submit(settings: Settings, request: Request) -> None:
+    """Leave a request for the driver; asking twice is one request."""
+    _folder(settings).mkdir(parents=True, exist_ok=True)
+    request.answer_path(settings).unlink(missing_ok=True)
+    partial = request.path(settings).with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(request)))
+    partial.rename(request.path(settings))
+
+
+def pending(settings: Settings) -> list[Request]:
+    """Requests that are not done, oldest first."""
+    files = sorted(_folder(settings).glob("*.json"), key=lambda path: path.stat().st_mtime)
+    return [Request(**json.loads(path.read_text())) for path in files]
+
+
+def finish(settings: Settings, request: Request, answer: dict[str, object]) -> None:
+    """Answer a request and take it away."""
+    request.answer_path(settings).write_text(json.dumps(answer))
+    request.path(settings).unlink(missing_ok=True)
+
+
+def answer(settings: Settings, request: Request) -> dict[str, object] | None:
+    """The outcome of a request; None while it is pending."""
+    path = request.answer_path(settings)
+    if request.path(settings).exists() or not path.exists():
+        return None
+    found: dict[str, object] = json.loads(path.read_text())
+    return found

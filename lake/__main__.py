@@ -7,6 +7,7 @@ import sys
 from rich.console import Console
 from rich.markup import escape
 
+import lake.changes  # adds its commands
 import lake.data  # adds its commands
 import lake.stack  # adds its commands
 import lake.traffic  # noqa: F401 - adds its commands
@@ -19,7 +20,7 @@ def main() -> None:
     """Run one command; an error of ours ends it with its message and exit code 2."""
     configure_logging()
     try:
-        app()
+        app(prog_name="lake")
     except LakehouseError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", markup=True, highlight=False)
         sys.exit(2)

@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import VerificationError
-from catalog.settings import CATALOG
 from catalog.verification.barrier import SourcePoint
 from catalog.verification.comparison import shown
 from catalog.verification.coverage import Pinned
-from catalog.verification.staging import STAGED, lake_columns, quoted
+from catalog.verification.staging import STAGED, at_snapshot, lake_columns, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -142,7 +141,7 @@ def _require_older_copy(connection: DuckDBPyConnection, pinned: Pinned, point: S
 
 
 def _changelog(pinned: Pinned) -> str:
-    return f"{CATALOG}.{pinned.source.changelog} AT (VERSION => {pinned.changelog_snapshot})"
+    return at_snapshot(pinned.source.changelog, pinned.changelog_snapshot)
 
 
 def _inside(pinned: Pinned) -> str:

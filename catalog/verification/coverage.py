@@ -26,13 +26,16 @@ STATUS_FILE = "stream.json"
 
 @dataclass(frozen=True)
 class Pinned:
-    """Snapshots of one table's mirror and changelog; the changelog is at least as far as the mirror's `position`."""
+    """Snapshots of one table's mirror and changelog; the changelog is at least as far as the mirror's `position`.
+
+    A snapshot is None, and the table empty, where its topic never held a record.
+    """
 
     source: SourceTable
     mirror: Table
     changelog: Table
-    mirror_snapshot: int
-    changelog_snapshot: int
+    mirror_snapshot: int | None
+    changelog_snapshot: int | None
     position: Position
 
 
@@ -89,7 +92,7 @@ def stopped_tables(settings: Settings) -> dict[str, str]:
     return {lake_name(name): str(each.get("reason")) for name, each in tables.items() if each.get("state") == "stopped"}
 
 
-def _head(catalog: Catalog, name: str) -> tuple[Table, Position, int]:
+def _head(catalog: Catalog, name: str) -> tuple[Table, Position, int | None]:
     from pyiceberg.exceptions import NoSuchTableError
 
     try:
@@ -100,9 +103,9 @@ def _head(catalog: Catalog, name: str) -> tuple[Table, Position, int]:
         raise VerificationError(f"table {name} is being copied", remedy="wait for the copy: lake status shows it")
     head = table.metadata.current_snapshot_id
     position = position_of(snapshot_entries(table), head, table.properties)
-    if position is None or head is None:
-        raise VerificationError(f"table {name} was never written", remedy="lake status; lake logs stream")
-    return table, position, int(head)
+    if position is None and head is not None:
+        raise VerificationError(f"table {name} carries no position", remedy=f"lake history {name}; lake resync")
+    return table, position or Position(""), head
 
 
 def _require_covered(name: str, position: Position, target: Mapping[int, int]) -> None:

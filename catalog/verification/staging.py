@@ -37,7 +37,7 @@ def staged_mirror(settings: Settings, pinned: Pinned, *, memory: str = "2GB") ->
             columns = ", ".join(lake_columns(pinned, pinned.mirror, ""))
             connection.execute(
                 f"CREATE TABLE {STAGED} AS SELECT {columns} FROM"
-                f" {CATALOG}.{pinned.source.mirror} AT (VERSION => {pinned.mirror_snapshot})"
+                f" {at_snapshot(pinned.source.mirror, pinned.mirror_snapshot)}"
             )
             yield connection
         finally:
@@ -58,6 +58,12 @@ def read_staged(connection: DuckDBPyConnection, pinned: Pinned, cut: KeyRange) -
     columns = ", ".join(quoted(name) for name in schema.names)
     found = connection.execute(f"SELECT {columns} FROM {STAGED}{where}", [bound for _, bound in bounds])
     return found.to_arrow_table().cast(schema)
+
+
+def at_snapshot(table: str, snapshot: int | None) -> str:
+    """A lake table as DuckDB reads it at a snapshot; one without any snapshot is empty."""
+    version = "" if snapshot is None else f" AT (VERSION => {snapshot})"
+    return f"{CATALOG}.{table}{version}"
 
 
 def quarantined_records(connection: DuckDBPyConnection, topic: str) -> tuple[int, int]:

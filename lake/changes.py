@@ -55,10 +55,10 @@ def list_records(
     if table:
         records = records.filter(f"topic = '{_topic(settings, table)}'")
     records = (
-        records.order("at desc, topic, topic_offset desc")
+        records.order('"at" desc, topic, topic_offset desc')
         .limit(limit)
         .project(
-            "topic, topic_partition, topic_offset, reason, strftime(at, '%Y-%m-%d %H:%M:%S') as at,"
+            'topic, topic_partition, topic_offset, reason, strftime("at", \'%Y-%m-%d %H:%M:%S\') as "at",'
             " decode(key) as key, decode(value)[:200] as value"
         )
     )

@@ -99,18 +99,18 @@ def replay(
     from connectors.traffic import run_traffic
 
     settings, console = load_settings(), Console(stderr=as_json)
-    with _bar(console, "initial load", rows) as advance:
+    with progress_bar(console, "initial load", rows) as advance:
         load = load_trips(settings, rows, advance, reset=reset)
     _tell_load(console, load)
     counts: Counts | None = None
     if backlog:
-        with _bar(console, "backlog", backlog) as advance:
+        with progress_bar(console, "backlog", backlog) as advance:
             counts = run_backlog(settings, backlog, seed, advance)
     elif seconds and not load_only:
-        with _bar(console, f"traffic, seed {seed}", round(rate * seconds)) as advance:
+        with progress_bar(console, f"traffic, seed {seed}", round(rate * seconds)) as advance:
             counts = run_traffic(settings, rate, seconds, seed, advance)
     if counts:
-        _tell_counts(console, counts)
+        tell_counts(console, counts)
     if as_json:
         document = {"load": asdict(load), "changes": counts.as_json() if counts else None}
         typer.echo(json.dumps(document, default=str))
@@ -182,7 +182,8 @@ def lag(topic: Topic, as_json: Json = False) -> None:
 
 
 @contextmanager
-def _bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar that vanishes when done; call what it gives with each advance."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(what, total=total)
@@ -198,7 +199,8 @@ def _tell_load(console: Console, load: Load) -> None:
         console.print(f"[green]✓[/] [bold]{load.rows:,}[/] trips are there already, {shifted}; --reset starts anew")
 
 
-def _tell_counts(console: Console, counts: Counts) -> None:
+def tell_counts(console: Console, counts: Counts) -> None:
+    """Print what traffic did, in one line."""
     console.print(
         f"[green]✓[/] [bold]{counts.changes:,}[/] changes in {counts.transactions:,} transactions:"
         f" {counts.inserts:,} inserts, {counts.updates:,} updates, {counts.deletes:,} deletes;"

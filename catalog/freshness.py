@@ -1,0 +1,56 @@
+"""How long a change took from its commit in Postgres to a committed snapshot of the mirror, measured from the tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from catalog.history import load_table, snapshot_entries
+from catalog.positions import Position
+from catalog.readers import duckdb_connection, iceberg_catalog
+from catalog.settings import CATALOG, Settings
+from catalog.tables.cdc import POSITION_PROPERTY
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Seconds from commit to visible over `events` streamed events; the snapshots' own clock resolves milliseconds."""
+
+    events: int
+    median: float
+    percentile_95: float
+    largest: float
+
+
+def freshness(settings: Settings, name: str, since: datetime) -> Freshness | None:
+    """Of one mirror's events committed since then; None when there are none.
+
+    An event is visible in the first snapshot whose position is past its offset.
+    """
+    table = load_table(iceberg_catalog(settings), name)
+    visible_at, reached = [], []
+    times = {snapshot.snapshot_id: snapshot.timestamp_ms / 1000 for snapshot in table.metadata.snapshots}
+    for entry in snapshot_entries(table):
+        if (text := entry.summary.get(POSITION_PROPERTY)) is not None:
+            visible_at.append(times[entry.snapshot_id])
+            reached.append(Position.from_json(text).next_offset(0))
+    order = np.lexsort((visible_at, reached))
+    events = _events(settings, ".".join(table.name()), since)
+    first = np.searchsorted(np.asarray(reached)[order], events["topic_offset"], "right")
+    held = first < len(order)
+    if not held.any():
+        return None
+    seconds = np.asarray(visible_at)[order][first[held]] - events["committed_at"][held]
+    return Freshness(
+        int(held.sum()), float(np.median(seconds)), float(np.percentile(seconds, 95)), float(seconds.max())
+    )
+
+
+def _events(settings: Settings, mirror: str, since: datetime) -> dict[str, np.ndarray]:
+    with duckdb_connection(settings) as connection:
+        changelog = connection.table(f"{CATALOG}.{mirror}_cdc")
+        streamed = changelog.filter(f"op <> 'r' and committed_at >= timestamptz '{since.isoformat()}'")
+        found = streamed.project("topic_offset, epoch(committed_at) as committed_at").fetchnumpy()
+    return {name: np.asarray(values) for name, values in found.items()}

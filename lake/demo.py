@@ -1,0 +1,185 @@
+"""`lake demo`: the whole way once, with real trips, proven equal, and where to look then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from catalog.errors import ComponentError
+from catalog.settings import Settings, load_settings
+from lake.app import app
+
+if TYPE_CHECKING:
+    from connectors.traffic import Counts
+
+console = Console()
+_COPY_SECONDS = 300.0
+
+
+@app.command()
+def demo(
+    rows: Annotated[int, typer.Option(min=1, help="Real trips of the initial load.")] = 120_000,
+    rate: Annotated[float, typer.Option(min=1, help="Row changes a second.")] = 100.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long traffic lasts.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="The same seed on the same trips gives the same statements.")] = 1,
+) -> None:
+    """Start the stack, copy real taxi trips, stream traffic, prove every mirror equal to Postgres, travel in time.
+
+    Ends with 0 when all is equal, and leaves the stack running. Running it again goes on from there.
+    """
+    settings, started = load_settings(), time.monotonic()
+    with _phase("stack, source and connector"):
+        _bring_up(settings, rows)
+    with _phase("initial copy into Iceberg"):
+        _wait_for_tables(settings)
+    before = datetime.now(UTC)
+    with _phase(f"traffic at {rate:g} changes a second for {seconds:g} s"):
+        counts = _traffic(settings, rate, seconds, seed)
+    with _phase("verification, lake against Postgres"):
+        equal = _verify(settings)
+    _summary(settings, counts, before)
+    _time_travel(settings, before)
+    _where_to_look(settings, time.monotonic() - started)
+    if not equal:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _phase(name: str) -> Iterator[None]:
+    console.rule(f"[bold]{name}", align="left")
+    started = time.monotonic()
+    yield
+    console.print(f"[dim]{time.monotonic() - started:.1f} s[/]")
+
+
+def _bring_up(settings: Settings, rows: int) -> None:
+    """The trips are loaded before the connector starts, so that they come as its initial copy."""
+    from connectors.load import load_trips
+    from connectors.setup import ensure_connector, ensure_source
+    from lake.stack_view import Progress
+    from stack import control
+    from stack.components import embedded
+
+    def source_with_trips(chosen: Settings) -> None:
+        ensure_source(chosen)
+        load_trips(chosen, rows)
+
+    with Progress([component.name for component in embedded(settings)], console) as progress:
+        then = {"postgres": source_with_trips, "connect": ensure_connector}
+        control.up(settings, then=then, report=progress.report)
+
+
+def _wait_for_tables(settings: Settings) -> None:
+    """Until every published table streams and none is being copied. Raises ComponentError."""
+    from connectors.source import published_tables
+    from lake.stack_view import read_stream
+
+    wanted = {f"{schema}.{name}" for schema, name in published_tables(settings)} - {"public.heartbeat", "public.signal"}
+    deadline = time.monotonic() + _COPY_SECONDS
+    with console.status("waiting for the streaming job") as status:
+        while time.monotonic() < deadline:
+            tables = (read_stream(settings) or {}).get("tables", {})
+            stopped = [f"{name}: {table['reason']}" for name, table in tables.items() if table["state"] == "stopped"]
+            if stopped:
+                raise ComponentError(f"a table stopped: {stopped[0]}", remedy="lake status")
+            held = {name: table.get("rows", 0) for name, table in tables.items() if table["state"] == "running"}
+            if wanted <= held.keys() and all(held[name] for name in wanted):
+                console.print(", ".join(f"{name} {held[name]:,} rows" for name in sorted(wanted)))
+                return
+            status.update(f"{sum(table.get('rows', 0) for table in tables.values()):,} rows so far")
+            time.sleep(0.3)
+    raise ComponentError("the initial copy did not end", remedy="lake status; lake logs stream; lake logs connect")
+
+
+def _traffic(settings: Settings, rate: float, seconds: float, seed: int) -> Counts:
+    from connectors.traffic import run_traffic
+    from lake.traffic import progress_bar, tell_counts
+
+    with progress_bar(console, f"seed {seed}", round(rate * seconds)) as advance:
+        counts = run_traffic(settings, rate, seconds, seed, advance)
+    tell_counts(console, counts)
+    return counts
+
+
+def _verify(settings: Settings) -> bool:
+    from catalog.verification import verify
+    from lake.rows import VerificationProgress, verification_tables
+
+    with VerificationProgress(console) as progress:
+        report = verify(settings, None, progress=progress.report)
+    console.print(verification_tables(report))
+    return report.equal
+
+
+def _summary(settings: Settings, counts: Counts, before: datetime) -> None:
+    from catalog.freshness import freshness
+    from catalog.history import load_table
+    from catalog.readers import iceberg_catalog
+
+    catalog, shown = iceberg_catalog(settings), Table("table", "rows", "snapshots", title="what the lake holds")
+    for name in ("trips", "vendors", "payment_types"):
+        for table in (load_table(catalog, name), load_table(catalog, f"{name}_cdc")):
+            snapshot = table.current_snapshot()
+            summary = snapshot.summary if snapshot else None
+            total, deleted = ((summary and summary[f"total-{kind}"]) or 0 for kind in ("records", "position-deletes"))
+            shown.add_row(".".join(table.name()), f"{int(total) - int(deleted):,}", str(len(table.metadata.snapshots)))
+    console.print(shown)
+    console.print(f"{counts.rate:,.0f} changes/s in Postgres over {counts.seconds:.0f} s")
+    measured = freshness(settings, "trips", before)
+    if measured:
+        console.print(
+            f"commit in Postgres to visible in Iceberg: median {measured.median:.2f} s, 95 % within"
+            f" {measured.percentile_95:.2f} s, largest {measured.largest:.2f} s, over {measured.events:,} changes"
+        )
+
+
+_QUERIES = (
+    ("trips and fares now", "", "select count(*) as trips, sum(total_amount) as revenue from taxi_cdc.trips"),
+    (
+        "the same before the traffic began",
+        "before",
+        "select count(*) as trips, sum(total_amount) as revenue from taxi_cdc.trips",
+    ),
+    (
+        "the life of the trip that changed most",
+        "",
+        "select key.trip_id, op, committed_at, lsn, after.fare_amount, after.tip_amount, after.total_amount"
+        " from taxi_cdc.trips_cdc where key.trip_id = (select key.trip_id from taxi_cdc.trips_cdc where op <> 't'"
+        " group by 1 order by count(*) desc, 1 limit 1) order by topic_offset",
+    ),
+)
+
+
+def _time_travel(settings: Settings, before: datetime) -> None:
+    from catalog.time_travel import AsOf
+    from lake.queries import Answers
+    from lake.rows import print_rows
+
+    console.rule("[bold]time travel", align="left")
+    for title, past, query in _QUERIES:
+        moment = f"time:{before.isoformat(timespec='seconds')}"
+        option = f" --as-of {moment}" if past else ""
+        console.print(f'\n{title}\n[dim]lake sql{option} "{query}"[/]', highlight=False)
+        with Answers(settings, "duckdb", AsOf.parse(moment) if past else None) as answers:
+            print_rows(answers.ask(query), "table")
+
+
+def _where_to_look(settings: Settings, seconds: float) -> None:
+    from lake.stack_view import render_addresses
+    from stack.components import embedded
+
+    console.rule("[bold]where to look", align="left")
+    console.print(render_addresses(settings, [component.name for component in embedded(settings)]))
+    console.print(
+        'lake status · lake verify · lake history trips · lake sql "select * from taxi_cdc.trips limit 5"\n'
+        f"The whole took {seconds:.0f} s. The stack goes on running: [bold]lake replay[/] makes more traffic,"
+        " [bold]lake down[/] stops it, [bold]lake down --purge[/] also deletes its data.",
+        highlight=False,
+    )

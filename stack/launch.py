@@ -8,6 +8,7 @@ library is imported, so that a restart costs nothing.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
 import os
 import signal
@@ -32,7 +33,7 @@ def end_with_parent(name: str) -> None:
 def pause_seconds(starts: list[float], now: float) -> float:
     """How long to wait before a start at `now`, after starts at these times: nothing at first, then 1, 2, 4 … 30 s."""
     quick, times = 0, [*starts, now]
-    for earlier, later in reversed(list(zip(times, times[1:], strict=False))):
+    for earlier, later in reversed(list(itertools.pairwise(times))):
         if later - earlier > QUICK_SECONDS:
             break
         quick += 1

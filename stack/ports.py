@@ -11,6 +11,8 @@ from catalog.settings import PREFIX, Settings
 from stack import processes
 from stack.components import Component
 
+REMEDY = "end it, or set LAKE_PORT_OFFSET to another multiple of 10000; `lake doctor --settings` lists single ports"
+
 
 @dataclass(frozen=True)
 class Port:
@@ -22,6 +24,11 @@ class Port:
     holder: str = ""
     stack: str = ""
     ours: bool = False
+
+    @property
+    def held_by(self) -> str:
+        """The holder in words; one and the same for all ports of another stack."""
+        return f"the stack in {self.stack}" if self.stack else self.holder
 
     @property
     def remedy(self) -> str:

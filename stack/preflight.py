@@ -127,21 +127,18 @@ def _jars() -> Check:
 
 
 def _ports(components: tuple[Component, ...], settings: Settings) -> list[Check]:
-    checks, taken = [], ports.survey(components, settings)
-    for stack in sorted({port.stack for port in taken if port.stack and not port.ours}):
-        numbers = [port.number for port in taken if port.stack == stack]
-        remedy = "set LAKE_PORT_OFFSET to another multiple of 10000, or LAKE_STATE_DIR to that folder if it is meant"
-        found = f"{', '.join(map(str, numbers))} are held by the stack in {stack}"
-        checks.append(Check("ports", "fail", found, remedy))
-    for port in taken:
-        name = f"port {port.number}"
-        if not port.holder:
-            checks.append(Check(name, "ok", f"free for {port.component}"))
-        elif port.ours:
-            checks.append(Check(name, "ok", f"{port.component}: held by this stack's {port.holder}"))
-        elif not port.stack:
-            found = f"{port.component} needs it, held by {port.holder}"
-            checks.append(Check(name, "fail", found, port.remedy))
+    surveyed = ports.survey(components, settings)
+    checks = [
+        Check(f"port {port.number}", "ok", f"{port.component}: {'held by this stack' if port.ours else 'free'}")
+        for port in surveyed
+        if port.ours or not port.holder
+    ]
+    foreign = [port for port in surveyed if port.holder and not port.ours]
+    for holder in dict.fromkeys(port.held_by for port in foreign):
+        taken = [port for port in foreign if port.held_by == holder]
+        needed = ", ".join(f"{port.number} ({port.component})" for port in taken)
+        remedy = taken[0].remedy if len(taken) == 1 else ports.REMEDY
+        checks.append(Check("port" if len(taken) == 1 else "ports", "fail", f"{needed} held by {holder}", remedy))
     return checks
 
 

@@ -1,4 +1,4 @@
-"""How long a change took from its commit in Postgres to a committed snapshot of the mirror, measured from the tables."""
+"""How long a change took from its commit in Postgres to a snapshot of the mirror, measured from the tables."""
 
 from __future__ import annotations
 

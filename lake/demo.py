@@ -178,7 +178,7 @@ def _where_to_look(settings: Settings, seconds: float) -> None:
     console.rule("[bold]where to look", align="left")
     console.print(render_addresses(settings, [component.name for component in embedded(settings)]))
     console.print(
-        'lake status · lake verify · lake history trips · lake sql "select * from taxi_cdc.trips limit 5"\n'
+        "lake status · lake verify · lake history trips · lake sql · lake logs\n"
         f"The whole took {seconds:.0f} s. The stack goes on running: [bold]lake replay[/] makes more traffic,"
         " [bold]lake down[/] stops it, [bold]lake down --purge[/] also deletes its data.",
         highlight=False,

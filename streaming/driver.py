@@ -12,6 +12,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from types import FrameType
@@ -34,6 +35,7 @@ from streaming.opening import Opener, check_topic
 from streaming.quarantine import Quarantine
 from streaming.replaying import replay
 from streaming.requests import Request, finish, pending
+from streaming.retention import thin_out
 from streaming.schemas import SourceSchemas
 from streaming.status import Stopped, write_status
 from streaming.table import TableStream
@@ -43,6 +45,7 @@ log = structlog.get_logger()
 
 _LOOK_FOR_TABLES_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_THIN_OUT_SECONDS = 300.0
 
 
 class Driver:
@@ -64,6 +67,8 @@ class Driver:
         self._changed = threading.Event()
         self._query_restarted = threading.Event()
         self._copies = ThreadPoolExecutor(2, "copy")
+        self._housekeeping = ThreadPoolExecutor(1, "housekeeping")
+        self._thinned_at = time.monotonic()
         self._checkpoints = settings.state_dir / "checkpoints"
         self._checkpoint = self._checkpoints
         self._status_at = 0.0
@@ -251,9 +256,21 @@ class Driver:
             self._changed.wait(0.5)
             self._serve_requests()
             self._say("running", at_most_every=2.0)
+            if time.monotonic() - self._thinned_at > _THIN_OUT_SECONDS:
+                self._thinned_at = time.monotonic()
+                self._housekeeping.submit(self._thin_out, list(self.streams.values()))
             if time.monotonic() - looked > _LOOK_FOR_TABLES_SECONDS:
                 looked = time.monotonic()
                 self._look_for_tables()
+
+    def _thin_out(self, streams: Sequence[TableStream]) -> None:
+        """Beside the query, on table objects of its own."""
+        names = [name for stream in streams for name in (stream.source.mirror, stream.source.changelog)]
+        for name in names:
+            try:
+                thin_out(self.lake.table(name))
+            except PySparkException as failure:
+                log.warning("expiry failed", table=name, failure=_short(failure))
 
     def _look_for_tables(self) -> None:
         """A published table whose topic exists joins by a new start of the query, without a new process."""

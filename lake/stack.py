@@ -24,11 +24,12 @@ Without = Annotated[list[str] | None, typer.Option(help="Leave this component ou
 
 
 def steps() -> Steps:
-    """What is set up once a component answers: the source's schema, then topics and connector."""
+    """What is set up once a component answers: the source's schema, the topics of its tables, the connector."""
     # the stack knows no tables: here, above both, it meets the connectors
     from connectors.setup import ensure_connector, ensure_source
+    from connectors.topics import ensure_topics
 
-    return {"postgres": ensure_source, "connect": ensure_connector}
+    return {"postgres": ensure_source, "kafka": ensure_topics, "connect": ensure_connector}
 
 
 @app.command()
@@ -39,10 +40,10 @@ def up(without: Without = None) -> None:
     """
     from lake.stack_view import Progress, render_addresses
     from stack import control
-    from stack.components import embedded
+    from stack.components import COMPONENTS, component
 
-    settings, left_out = load_settings(), tuple(without or ())
-    names = [component.name for component in embedded(settings, without=left_out)]
+    settings, left_out = load_settings(), tuple(component(name).name for name in without or ())
+    names = [each.name for each in COMPONENTS if each.name not in left_out]
     with Progress(names, console) as progress:
         control.up(settings, without=left_out, then=steps(), report=progress.report)
     console.print(render_addresses(settings, names))

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from catalog.errors import ComponentError, ConfigurationError
 from catalog.settings import Settings
 from stack import health, preflight, processes, s3
-from stack.components import COMPONENTS, Component, embedded
-from stack.supervision import Process, Supervisor
+from stack.components import COMPONENTS, Component
+from stack.states import State, states
+from stack.supervision import Supervisor
+
+__all__ = ["State", "down", "exclusive", "log_end", "states", "up"]
 
 POLL_SECONDS = 0.15
 STARTS_BEFORE_FAILURE = 4
@@ -23,25 +25,6 @@ DOWN_ORDER = (("stream",), ("connect",), ("catalog", "store", "kafka"), ("postgr
 
 Report = Callable[[str, str], None]
 Steps = Mapping[str, Callable[[Settings], object]]
-
-
-@dataclass(frozen=True)
-class State:
-    """One component: as supervisord, the operating system and the component itself see it."""
-
-    name: str
-    title: str
-    state: str
-    pid: int | None
-    uptime_seconds: float
-    restarts: int
-    cpu_seconds: float
-    cpu_percent: float
-    memory_bytes: int
-    healthy: bool
-    answer: str
-    answer_seconds: float
-    address: str
 
 
 def up(
@@ -66,8 +49,7 @@ def up(
         preflight.require(settings, without=without)
         if not supervisor.is_running():
             supervisor.start()
-        components = embedded(settings, without=without)
-        _check_external(settings, without)
+        components = tuple(each for each in COMPONENTS if each.name not in without)
         return _start_all(settings, supervisor, components, then or {}, report)
 
 
@@ -77,13 +59,6 @@ def down(settings: Settings, *, report: Report = lambda name, phase: None) -> li
         return []
     with exclusive(settings):
         return _stop_all(settings, report)
-
-
-def states(settings: Settings) -> list[State]:
-    """Every component, asked in parallel."""
-    known = Supervisor(settings).processes()
-    with ThreadPoolExecutor(len(COMPONENTS)) as pool:
-        return list(pool.map(lambda each: _state(each, settings, known.get(each.name)), COMPONENTS))
 
 
 @contextmanager
@@ -154,6 +129,18 @@ def _bring_up_or_raise(
     report: Report,
     cancelled: threading.Event,
 ) -> None:
+    if component.is_external(settings):
+        _check_external(component, settings)
+    else:
+        _run(settings, supervisor, component, report, cancelled)
+    if step:
+        report(component.name, "setting up")
+        step(settings)
+
+
+def _run(
+    settings: Settings, supervisor: Supervisor, component: Component, report: Report, cancelled: threading.Event
+) -> None:
     report(component.name, "preparing")
     changed = component.prepare(settings)
     if supervisor.write_command(component) or changed:
@@ -162,9 +149,6 @@ def _bring_up_or_raise(
     supervisor.start_program(component.name)
     _await(settings, supervisor, component, cancelled)
     component.finish(settings)
-    if step:
-        report(component.name, "setting up")
-        step(settings)
 
 
 def _await(settings: Settings, supervisor: Supervisor, component: Component, cancelled: threading.Event) -> None:
@@ -209,15 +193,13 @@ def log_end(settings: Settings, name: str, lines: int = 12) -> str:
     return "\n".join(f"    {line[:300]}" for line in last)
 
 
-def _check_external(settings: Settings, without: tuple[str, ...]) -> None:
-    for component in COMPONENTS:
-        if component.is_external(settings) and component.name not in without:
-            answered = health.check(component.ask, settings)
-            if not answered.healthy:
-                raise ComponentError(
-                    f"{component.title} at {component.address(settings)} does not answer: {answered.answer}",
-                    remedy=f"start it, or correct LAKE_{component.external[0].upper()}",
-                )
+def _check_external(component: Component, settings: Settings) -> None:
+    answered = health.check(component.ask, settings)
+    if not answered.healthy:
+        raise ComponentError(
+            f"{component.title} at {component.address(settings)} does not answer: {answered.answer}",
+            remedy=f"start it, or correct LAKE_{component.external[0].upper()}",
+        )
 
 
 def _stop_all(settings: Settings, report: Report) -> list[str]:
@@ -237,30 +219,3 @@ def _stop(supervisor: Supervisor, name: str, report: Report) -> None:
     report(name, "stopping")
     supervisor.stop_program(name)
     report(name, "stopped")
-
-
-def _state(component: Component, settings: Settings, process: Process | None) -> State:
-    external = component.is_external(settings)
-    pid = process.pid if process else None
-    before, began = processes.usage(pid) if pid else None, time.monotonic()
-    state = "external" if external else process.state.lower() if process else "stopped"
-    not_running = health.Health(healthy=False, answer="not running", seconds=0.0)
-    answered = health.check(component.ask, settings) if external or pid else not_running
-    if before and time.monotonic() - began < 0.2:
-        time.sleep(0.2)
-    after, passed = processes.usage(pid) if pid else None, time.monotonic() - began
-    return State(
-        name=component.name,
-        title=component.title,
-        state=state,
-        pid=pid,
-        uptime_seconds=process.uptime_seconds if process else 0.0,
-        restarts=max(0, process.starts - 1) if process else 0,
-        cpu_seconds=after.cpu_seconds if after else 0.0,
-        cpu_percent=max(0.0, 100 * (after.cpu_seconds - before.cpu_seconds) / passed) if after and before else 0.0,
-        memory_bytes=after.memory_bytes if after else 0,
-        healthy=answered.healthy,
-        answer=answered.answer,
-        answer_seconds=answered.seconds,
-        address=component.address(settings),
-    )

@@ -12,30 +12,26 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from types import FrameType
 
 import structlog
-from pyspark.errors import PySparkException, StreamingQueryException
+from py4j.protocol import Py4JError
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from catalog.errors import LakehouseError, TableStoppedError
+from catalog.errors import ComponentError, LakehouseError, TableStoppedError
 from catalog.settings import Settings
 from catalog.tables.cdc import QUARANTINE
 from streaming.audit import Topic, TopicAudit
-from streaming.copying import Copier
 from streaming.epoch import apply_slice, merge_small_files, slices
+from streaming.errands import FAILURES, Errands
 from streaming.files import KeyCache
 from streaming.iceberg import Lake
 from streaming.offsets import epoch_ranges
 from streaming.opening import Opener, check_topic
 from streaming.quarantine import Quarantine
-from streaming.replaying import replay
-from streaming.requests import Request, finish, pending
-from streaming.retention import thin_out
 from streaming.schemas import SourceSchemas
 from streaming.status import Stopped, write_status
 from streaming.table import TableStream
@@ -45,7 +41,6 @@ log = structlog.get_logger()
 
 _LOOK_FOR_TABLES_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 30.0
-_THIN_OUT_SECONDS = 300.0
 
 
 class Driver:
@@ -58,21 +53,19 @@ class Driver:
         self.audit = TopicAudit(settings)
         self.streams: dict[str, TableStream] = {}
         self.stopped: dict[str, Stopped] = {}
-        self.copying: dict[str, str] = {}
         self._across = ThreadPoolExecutor(8, "table")
         self._inside = ThreadPoolExecutor(16, "write")
         self._lookup = ThreadPoolExecutor(8, "lookup")
         self._cache = KeyCache(settings.key_cache_bytes)
         self._ending = threading.Event()
         self._changed = threading.Event()
-        self._query_restarted = threading.Event()
-        self._copies = ThreadPoolExecutor(2, "copy")
-        self._housekeeping = ThreadPoolExecutor(1, "housekeeping")
-        self._thinned_at = time.monotonic()
         self._checkpoints = settings.state_dir / "checkpoints"
         self._checkpoint = self._checkpoints
         self._status_at = 0.0
         self._failure: LakehouseError | None = None
+        self._errands = Errands(
+            settings, self.lake, self.schemas, self.audit, self._changed.set, self._stop_table, self._go_on
+        )
 
     def run(self) -> None:
         """Stream until a TERM or INT signal; every failure but a wrong setting is followed by a fresh start."""
@@ -83,7 +76,8 @@ class Driver:
             started = time.monotonic()
             try:
                 self._run_query()
-            except (LakehouseError, PySparkException, OSError) as failure:
+            except FAILURES as failure:
+                self._require_spark(failure)
                 log.error("the query ended, starting again", pause=pause, failure=_short(failure))
                 self._say("restarting", error=_short(failure))
                 lasted = time.monotonic() - started
@@ -92,6 +86,13 @@ class Driver:
                     pause = _LONGEST_PAUSE_SECONDS
                 self._ending.wait(pause)
         self._say("stopped")
+
+    def _require_spark(self, failure: BaseException) -> None:
+        """End the process when its JVM is gone: only a new one can go on."""
+        try:
+            self.lake.jvm.java.lang.System.currentTimeMillis()
+        except (Py4JError, OSError):
+            raise ComponentError("Spark's JVM is gone", remedy="the supervisor starts the job anew") from failure
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
         log.info("ending", signal=signal.Signals(number).name)
@@ -102,13 +103,13 @@ class Driver:
         self._changed.clear()
         self._failure = None
         self._open_tables()
-        self._query_restarted.set()
+        self._errands.tables_opened()
         if not self.streams:
             self._say("waiting", error="no table to stream yet")
-            self._serve_requests()
+            self._errands.take_up(())
             self._ending.wait(2.0)
             return
-        self._serve_replays()
+        self._errands.serve_replays(self.streams.values(), self._quarantine)
         query = self._start()
         try:
             self._watch(query)
@@ -120,7 +121,7 @@ class Driver:
 
     def _open_tables(self) -> None:
         self.schemas.create_shared()
-        self.quarantine = quarantine = Quarantine(self.lake.table(QUARANTINE))
+        self._quarantine = quarantine = Quarantine(self.lake.table(QUARANTINE))
         quarantine.load()
         sources = {source.topic(self.settings.topic_prefix): source for source in self.schemas.read()}
         topics = self.audit.read(list(sources))
@@ -132,7 +133,7 @@ class Driver:
             except TableStoppedError as stop:
                 return stop
 
-        out = {*self.stopped, *self.copying}
+        out = {*self.stopped, *self._errands.copying}
         wanted = [name for name, source in sources.items() if source.qualified not in out]
         self.streams = {}
         for name, result in zip(wanted, self._across.map(opened, wanted), strict=True):
@@ -206,76 +207,23 @@ class Driver:
         self.stopped[table] = Stopped(message, stop.remedy)
         self._changed.set()
 
-    def _serve_replays(self) -> None:
-        for request in pending(self.settings):
-            if request.kind != "replay":
-                continue
-            stream = next((s for s in self.streams.values() if s.name == request.table), None)
-            if stream is None:
-                finish(self.settings, request, {"error": f"{request.table} is not streaming; lake status says why"})
-                continue
-            outcome = replay(self.lake, stream, self.quarantine)
-            log.info("replayed the quarantine", table=request.table, **asdict(outcome))
-            finish(self.settings, request, asdict(outcome))
-
-    def _serve_requests(self) -> None:
-        """Take what commands ask for: a resync goes on beside the query, a replay waits for its next start."""
-        for request in pending(self.settings):
-            if request.kind == "replay":
-                self._changed.set()
-            elif request.table not in self.copying:
-                self.copying[request.table] = "resync requested"
-                self._query_restarted.clear()
-                self._changed.set()
-                self._copies.submit(self._resync, request)
-
-    def _resync(self, request: Request) -> None:
-        copier = Copier(self.settings, self.lake, self.schemas, self.audit)
-        answer: dict[str, object] = {}
-
-        def say(what: str) -> None:
-            self.copying[request.table] = what
-
-        try:
-            self._query_restarted.wait()
-            answer["rows"] = copier.copy(request.table, say)
-        except (LakehouseError, PySparkException, OSError) as failure:
-            log.error("resync failed", table=request.table, failure=str(failure))
-            answer["error"] = str(failure)
-            stop = TableStoppedError(request.table, f"resync failed: {_short(failure)}")
-            self._stop_table(request.table, stop)
-        else:
-            self.stopped.pop(request.table, None)
-        finish(self.settings, request, answer)
-        self.copying.pop(request.table, None)
-        self._changed.set()
+    def _go_on(self, table: str) -> None:
+        self.stopped.pop(table, None)
 
     def _watch(self, query: StreamingQuery) -> None:
         looked = time.monotonic()
         while query.isActive and not self._ending.is_set() and not self._changed.is_set():
             self._changed.wait(0.5)
-            self._serve_requests()
+            self._errands.take_up(self.streams.values())
             self._say("running", at_most_every=2.0)
-            if time.monotonic() - self._thinned_at > _THIN_OUT_SECONDS:
-                self._thinned_at = time.monotonic()
-                self._housekeeping.submit(self._thin_out, list(self.streams.values()))
             if time.monotonic() - looked > _LOOK_FOR_TABLES_SECONDS:
                 looked = time.monotonic()
                 self._look_for_tables()
 
-    def _thin_out(self, streams: Sequence[TableStream]) -> None:
-        """Beside the query, on table objects of its own."""
-        names = [name for stream in streams for name in (stream.source.mirror, stream.source.changelog)]
-        for name in names:
-            try:
-                thin_out(self.lake.table(name))
-            except PySparkException as failure:
-                log.warning("expiry failed", table=name, failure=_short(failure))
-
     def _look_for_tables(self) -> None:
         """A published table whose topic exists joins by a new start of the query, without a new process."""
         sources = {source.topic(self.settings.topic_prefix): source for source in self.schemas.read()}
-        out = {*self.stopped, *self.copying}
+        out = {*self.stopped, *self._errands.copying}
         missing = [name for name, source in sources.items() if name not in self.streams and source.qualified not in out]
         if self.audit.read(missing):
             log.info("new tables", topics=missing)
@@ -287,7 +235,7 @@ class Driver:
             return
         self._status_at = now
         running = {stream.name: stream for stream in self.streams.values() if stream.name not in self.stopped}
-        write_status(self.settings.state_dir, state, running, self.stopped, self.copying, error)
+        write_status(self.settings.state_dir, state, running, self.stopped, self._errands.copying, error)
 
 
 def _short(failure: BaseException) -> str:

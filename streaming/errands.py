@@ -1,0 +1,114 @@
+"""What goes on beside the query: resyncs and replays that commands ask for, and snapshots thinned out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import psycopg
+import structlog
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
+from catalog.errors import LakehouseError, TableStoppedError
+from catalog.settings import Settings
+from streaming.audit import TopicAudit
+from streaming.copying import Copier
+from streaming.iceberg import Lake
+from streaming.quarantine import Quarantine
+from streaming.replaying import replay
+from streaming.requests import Request, finish, pending
+from streaming.retention import thin_out
+from streaming.schemas import SourceSchemas
+from streaming.table import TableStream
+
+log = structlog.get_logger()
+
+_THIN_OUT_SECONDS = 300.0
+
+FAILURES = (LakehouseError, PySparkException, Py4JError, OSError, psycopg.Error)
+"""What a component's failure looks like from here: the store's are OSError, the REST catalog's Py4JError."""
+
+
+class Errands:
+    """`copying` names the tables that are being rebuilt, and how far each is; the query leaves them out meanwhile."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        lake: Lake,
+        schemas: SourceSchemas,
+        audit: TopicAudit,
+        restart: Callable[[], None],
+        stop_table: Callable[[str, TableStoppedError], None],
+        go_on: Callable[[str], None],
+    ) -> None:
+        self._settings, self._lake = settings, lake
+        self._copier = Copier(settings, lake, schemas, audit)
+        self._restart, self._stop_table, self._go_on = restart, stop_table, go_on
+        self._without_copied = threading.Event()
+        self._copies = ThreadPoolExecutor(2, "copy")
+        self._housekeeping = ThreadPoolExecutor(1, "housekeeping")
+        self._thinned_at = time.monotonic()
+        self.copying: dict[str, str] = {}
+
+    def tables_opened(self) -> None:
+        """The query's tables were opened without those being copied: copies may begin."""
+        self._without_copied.set()
+
+    def serve_replays(self, streams: Iterable[TableStream], quarantine: Quarantine) -> None:
+        """Replay quarantined records while no query runs."""
+        for request in pending(self._settings):
+            if request.kind != "replay":
+                continue
+            stream = next((stream for stream in streams if stream.name == request.table), None)
+            if stream is None:
+                finish(self._settings, request, {"error": f"{request.table} is not streaming; lake status says why"})
+                continue
+            outcome = replay(self._lake, stream, quarantine)
+            log.info("replayed the quarantine", table=request.table, **asdict(outcome))
+            finish(self._settings, request, asdict(outcome))
+
+    def take_up(self, streams: Iterable[TableStream]) -> None:
+        """Take what commands ask for, and housekeeping when it is due; returns at once."""
+        for request in pending(self._settings):
+            if request.kind == "replay":
+                self._restart()
+            elif request.table not in self.copying:
+                self.copying[request.table] = "resync requested"
+                self._without_copied.clear()
+                self._restart()
+                self._copies.submit(self._resync, request)
+        if time.monotonic() - self._thinned_at > _THIN_OUT_SECONDS:
+            self._thinned_at = time.monotonic()
+            names = [name for stream in streams for name in (stream.source.mirror, stream.source.changelog)]
+            self._housekeeping.submit(self._thin_out, names)
+
+    def _resync(self, request: Request) -> None:
+        answer: dict[str, object] = {}
+
+        def say(what: str) -> None:
+            self.copying[request.table] = what
+
+        try:
+            self._without_copied.wait()
+            answer["rows"] = self._copier.copy(request.table, say)
+        except FAILURES as failure:
+            log.error("resync failed", table=request.table, failure=str(failure))
+            answer["error"] = str(failure)
+            self._stop_table(request.table, TableStoppedError(request.table, f"resync failed: {failure}"))
+        else:
+            self._go_on(request.table)
+        finish(self._settings, request, answer)
+        self.copying.pop(request.table, None)
+        self._restart()
+
+    def _thin_out(self, names: Iterable[str]) -> None:
+        for name in names:
+            try:
+                thin_out(self._lake.table(name))
+            except FAILURES as failure:
+                log.warning("expiry failed, left for later", table=name, failure=str(failure)[:300])

@@ -331,7 +331,10 @@ class IcebergTable:
         position = Position.from_json(dict(branch.summary())[POSITION_PROPERTY])
         saved = saved_position(position, int(branch.snapshotId()))
         transaction = self.java.newTransaction()
-        transaction.manageSnapshots().replaceBranch(MAIN, branch.snapshotId()).removeBranch(NEXT_GENERATION).commit()
+        refs = transaction.manageSnapshots()
+        is_first = self.head() is None
+        refs = (refs.createBranch if is_first else refs.replaceBranch)(MAIN, branch.snapshotId())
+        refs.removeBranch(NEXT_GENERATION).commit()
         transaction.updateProperties().set(POSITION_PROPERTY, saved).commit()
         transaction.commitTransaction()
 

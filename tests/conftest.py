@@ -1,0 +1,176 @@
+"""One embedded stack for the whole test session, and the ways in which tests look at it and act on it.
+
+`--stack-dir` keeps a stack between sessions; without it everything is made in a temporary folder and taken away.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from catalog.errors import LakehouseError
+from catalog.readers import duckdb_connection, iceberg_catalog
+from catalog.settings import PREFIX, PROJECT, Settings
+from catalog.verification import VerificationReport, verify
+from connectors.load import load_trips
+from connectors.setup import ensure_connector, ensure_source
+from connectors.traffic import Counts, run_traffic
+from stack import control, ports, processes
+from stack.components import COMPONENTS
+
+TRIPS = 5_000
+"""Real trips that are in the source before the connector is registered: the initial copy."""
+WAIT_SECONDS = 120.0
+OFFSETS = range(50_000, 0, -10_000)
+"""From the far end, where a person's own stacks are not."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--stack-dir", type=Path, help="use the stack in this folder and leave it running")
+    parser.addoption("--stack-offset", type=int, help="port offset of the stack; a free one by default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+
+
+class Stack:
+    """A running stack: every reader here is another engine than the stream that writes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs to find this stack and no other."""
+        own = {"LAKE_STATE_DIR": str(self.settings.state_dir), "LAKE_PORT_OFFSET": str(self.settings.port_offset)}
+        return {**os.environ, **own}
+
+    def lake(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run the command line as people do."""
+        command = [sys.executable, "-P", "-m", "lake", *arguments]
+        return subprocess.run(
+            command, env=self.environment, cwd=PROJECT, capture_output=True, text=True, timeout=seconds
+        )
+
+    def execute(self, *statements: str) -> None:
+        """Run statements in the source as its owner, each in a transaction of its own unless they say otherwise."""
+        with psycopg.connect(self.settings.source_dsn("taxi"), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def source(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask Postgres."""
+        with psycopg.connect(self.settings.source_dsn("taxi")) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def lake_rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask DuckDB."""
+        with duckdb_connection(self.settings, threads=1) as connection:
+            return connection.execute(query).fetchall()
+
+    def iceberg(self, name: str) -> Any:
+        """A table as pyiceberg sees it now."""
+        return iceberg_catalog(self.settings).load_table(f"taxi_cdc.{name}")
+
+    def changelog(self, name: str) -> list[tuple[Any, ...]]:
+        """Operation, partition and offset of every event that came through Kafka, in topic order."""
+        return self.lake_rows(
+            f"select op, topic_partition, topic_offset from taxi_cdc.{name}_cdc"
+            " where topic_offset is not null order by topic_offset"
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What the streaming job says of itself; empty before it first does."""
+        try:
+            found: dict[str, Any] = json.loads((self.settings.state_dir / "stream.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return found
+
+    def table(self, name: str) -> dict[str, Any]:
+        """What the streaming job says of `schema.table`."""
+        found: dict[str, Any] = self.status().get("tables", {}).get(name, {})
+        return found
+
+    def states(self) -> dict[str, control.State]:
+        """Every component by name."""
+        return {state.name: state for state in control.states(self.settings)}
+
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
+        """The condition's first true answer; a component that is away for a moment is asked again."""
+        deadline, last = time.monotonic() + seconds, None
+        while time.monotonic() < deadline:
+            try:
+                last = condition()
+                if last:
+                    return last
+            except (LakehouseError, OSError, psycopg.OperationalError, ValueError) as away:
+                last = away
+            time.sleep(0.3)
+        pytest.fail(f"after {seconds:.0f} s still not: {what}; last answer {last!r}; stream {self.status()}")
+
+    def verified(self, *tables: str, seconds: float = WAIT_SECONDS) -> VerificationReport:
+        """The report of a verification that found mirrors, changelogs and source equal."""
+        report = verify(self.settings, tables or None, timeout=seconds)
+        assert report.equal, json.dumps(report.as_json(), default=str, indent=1)
+        return report
+
+    def traffic(self, changes: int, seed: int, rate: float = 200) -> Counts:
+        """Real trips inserted, corrected and cancelled."""
+        return run_traffic(self.settings, rate=rate, seconds=changes / rate, seed=seed)
+
+
+def free_offset(candidates: Sequence[int] = OFFSETS) -> int:
+    """An offset at which no port of a stack is in use."""
+    for offset in candidates:
+        surveyed = ports.survey(COMPONENTS, Settings(_env_file=None, state_dir=Path("/nowhere"), port_offset=offset))
+        if not any(port.holder for port in surveyed):
+            return offset
+    raise AssertionError("every port offset is in use on this machine: stop a stack with `lake down`")
+
+
+def _source_with_trips(settings: Settings) -> None:
+    ensure_source(settings)
+    load_trips(settings, TRIPS)
+
+
+def bring_up(settings: Settings) -> Stack:
+    """Up as `lake up` does it, with trips in the source before the connector copies it."""
+    control.up(settings, then={"postgres": _source_with_trips, "connect": ensure_connector})
+    return Stack(settings)
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The stack that the session shares. Tests leave it running, with every table that is not theirs equal."""
+    kept, offset = request.config.getoption("--stack-dir"), request.config.getoption("--stack-offset")
+    if kept is not None:
+        yield bring_up(Settings(_env_file=None, state_dir=kept, port_offset=offset or 0))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="lakehouse-test-"))
+    settings = Settings(
+        _env_file=None, state_dir=folder / "state", port_offset=free_offset() if offset is None else offset
+    )
+    try:
+        yield bring_up(settings)
+    finally:
+        control.down(settings)
+        assert not processes.leftovers(settings)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def settings(stack: Stack) -> Settings:
+    """The shared stack's settings."""
+    return stack.settings

@@ -89,12 +89,12 @@ def verify(
     Ends with 0 when all is equal, 1 when something differs, 2 when a table could not be verified.
     """
     from catalog.verification import verify as run
-    from lake.rows import VerificationProgress, verification_tables
+    from lake.rows import VerificationProgress, print_wide, verification_tables
 
     with VerificationProgress(Console(stderr=True)) as progress:
         report = run(load_settings(), tables, timeout, progress.report)
     if as_json:
         print(json.dumps(report.as_json(), indent=2))  # noqa: T201
     else:
-        Console().print(verification_tables(report))
+        print_wide(verification_tables(report))
     raise typer.Exit(report.exit_code)

@@ -24,17 +24,20 @@ NAMES = [each.name for each in COMPONENTS if each.name not in WITHOUT]
 HEAL_SECONDS = 90
 
 
-def free_offset() -> int:
-    for offset in range(10000, 50001, 10000):
-        surveyed = ports.survey(COMPONENTS, Settings(state_dir=Path("/nowhere"), port_offset=offset))
-        if not any(port.holder for port in surveyed):
-            return offset
-    raise AssertionError("every port offset is in use on this machine: stop a stack with `lake down`")
+def on_free_ports(state_dir: Path) -> Settings:
+    names = [name for name in Settings.model_fields if name.endswith("_port") and name != "source_port"]
+    for shift in range(300, 900, 50):
+        moved = {name: Settings.model_fields[name].default + shift for name in names}
+        for offset in range(10000, 50001, 10000):
+            settings = Settings(state_dir=state_dir, port_offset=offset, **moved)
+            if not any(port.holder for port in ports.survey(COMPONENTS, settings)):
+                return settings
+    raise AssertionError("no free ports on this machine: stop a stack with `lake down`")
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    settings = Settings(state_dir=tmp_path_factory.mktemp("stack") / "state", port_offset=free_offset())
+    settings = on_free_ports(tmp_path_factory.mktemp("stack") / "state")
     control.up(settings, without=WITHOUT)
     yield settings
     control.down(settings)
@@ -158,7 +161,7 @@ def test_a_changed_setting_restarts_what_it_concerns_and_nothing_else(settings: 
 def test_a_second_stack_runs_beside_the_first_below_a_closed_folder(settings: Settings, tmp_path: Path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    beside = Settings(state_dir=closed / ("long" * 25), port_offset=free_offset())
+    beside = on_free_ports(closed / ("long" * 25))
     only = ("kafka", "connect", "stream")
     try:
         control.up(beside, without=only)

@@ -37,33 +37,33 @@ class PartitionPosition:
 
 @dataclass(frozen=True)
 class Copy:
-    """An initial copy under way: all its rows share the source's LSN and transaction."""
+    """A copy under way on the branch of the next generation.
 
-    lsn: int | None
-    transaction_id: int | None
-    rows: int
+    Debezium's initial copy: all its rows share the source's `lsn` and `transaction_id`; it ends with its last row.
+    A resync: the rows were copied at once, and the copy is whole when the offset `until` is reached.
+    """
+
+    lsn: int | None = None
+    transaction_id: int | None = None
+    rows: int = 0
+    until: int | None = None
 
 
 @dataclass(frozen=True)
 class Position:
-    """`generation` counts complete copies of the table; `visible` is the Postgres snapshot (`xmin:xmax:xip,…`) that a
-    resync copied: events of transactions that it saw are already in the rows and are passed over.
-    """
+    """Where a table stands in its topic; `generation` counts its copies, `copy` is the one under way."""
 
     topic_id: str
-    partitions: Mapping[int, PartitionPosition]
-    generation: int = 1
+    partitions: Mapping[int, PartitionPosition] = field(default_factory=dict)
+    generation: int = 0
     copy: Copy | None = None
-    visible: str | None = None
 
     def to_json(self) -> str:
         """Compact JSON, partitions as `[next_offset, previous_commit_lsn, lsn]`."""
         parts = {str(p): [v.next_offset, v.previous_commit_lsn, v.lsn] for p, v in sorted(self.partitions.items())}
         fields: dict[str, Any] = {"topic_id": self.topic_id, "generation": self.generation, "partitions": parts}
         if self.copy:
-            fields["copy"] = [self.copy.lsn, self.copy.transaction_id, self.copy.rows]
-        if self.visible:
-            fields["visible"] = self.visible
+            fields["copy"] = [self.copy.lsn, self.copy.transaction_id, self.copy.rows, self.copy.until]
         return json.dumps(fields, separators=(",", ":"))
 
     @classmethod
@@ -75,7 +75,6 @@ class Position:
             {int(p): PartitionPosition(*v) for p, v in fields["partitions"].items()},
             fields["generation"],
             Copy(*fields["copy"]) if fields.get("copy") else None,
-            fields.get("visible"),
         )
 
     def next_offset(self, partition: int) -> int:

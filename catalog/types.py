@@ -69,8 +69,30 @@ _PLAIN: dict[str, tuple[str, pa.DataType, Form]] = {
     "bytea": ("binary", pa.binary(), Form.BASE64),
 }
 _TEXT = frozenset(
-    "text|character varying|character|name|citext|uuid|json|jsonb|xml|inet|cidr|macaddr|macaddr8|tsvector|tsquery"
-    "|ltree|int4range|int8range|numrange|daterange|tsrange|tstzrange".split("|")  # noqa: SIM905
+    {
+        "text",
+        "character varying",
+        "character",
+        "name",
+        "citext",
+        "uuid",
+        "json",
+        "jsonb",
+        "xml",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "tsvector",
+        "tsquery",
+        "ltree",
+        "int4range",
+        "int8range",
+        "numrange",
+        "daterange",
+        "tsrange",
+        "tstzrange",
+    }
 )
 _NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
 _MODIFIER = re.compile(r"\([\d,-]+\)")

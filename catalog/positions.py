@@ -51,17 +51,22 @@ class Copy:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a table stands in its topic; `generation` counts its copies, `copy` is the one under way."""
+    """Where a table stands in its topic. `generation` counts its copies; the present one began at offset
+    `generation_start` (what lies below is decided by the copied rows); `copy` is the one under way.
+    """
 
     topic_id: str
     partitions: Mapping[int, PartitionPosition] = field(default_factory=dict)
     generation: int = 0
     copy: Copy | None = None
+    generation_start: int = 0
 
     def to_json(self) -> str:
         """Compact JSON, partitions as `[next_offset, previous_commit_lsn, lsn]`."""
         parts = {str(p): [v.next_offset, v.previous_commit_lsn, v.lsn] for p, v in sorted(self.partitions.items())}
         fields: dict[str, Any] = {"topic_id": self.topic_id, "generation": self.generation, "partitions": parts}
+        if self.generation_start:
+            fields["generation_start"] = self.generation_start
         if self.copy:
             fields["copy"] = [self.copy.lsn, self.copy.transaction_id, self.copy.rows, self.copy.until]
         return json.dumps(fields, separators=(",", ":"))
@@ -75,6 +80,7 @@ class Position:
             {int(p): PartitionPosition(*v) for p, v in fields["partitions"].items()},
             fields["generation"],
             Copy(*fields["copy"]) if fields.get("copy") else None,
+            fields.get("generation_start", 0),
         )
 
     def next_offset(self, partition: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 
-from catalog.errors import SourceError
+from catalog.errors import SourceError, UnsupportedTypeError
 from catalog.types import ColumnType, column_type
 
 NAMESPACE = "taxi_cdc"
@@ -120,15 +120,28 @@ order by k.place
 """
 
 
-def read_source_tables(connection: psycopg.Connection[Any], publication: str) -> tuple[SourceTable, ...]:
-    """Every table of the publication but the service tables, by name. Raises SourceError when there is none."""
+def read_source_tables(
+    connection: psycopg.Connection[Any], publication: str, refused: dict[str, SourceError] | None = None
+) -> tuple[SourceTable, ...]:
+    """Every table of the publication but the service tables, by name. Raises SourceError when there is none.
+
+    A table that cannot be mirrored raises SourceError too, or is put into `refused` by its name and left out.
+    """
     found = connection.execute(_TABLES, {"publication": publication, "inside": list(PUBLISHED_INSIDE)}).fetchall()
     if not found:
         raise SourceError(
             f"publication {publication} of database {connection.info.dbname} has no tables",
             remedy="scripts/setup-connectors.sh creates the example's; CREATE PUBLICATION … FOR TABLE … your own",
         )
-    return tuple(_read_table(connection, schema, name, full) for schema, name, full in found)
+    tables = []
+    for schema, name, full in found:
+        try:
+            tables.append(_read_table(connection, schema, name, full))
+        except SourceError as reason:
+            if refused is None:
+                raise
+            refused[f"{schema}.{name}"] = reason
+    return tuple(tables)
 
 
 def _read_table(connection: psycopg.Connection[Any], schema: str, name: str, full: bool) -> SourceTable:
@@ -140,4 +153,15 @@ def _read_table(connection: psycopg.Connection[Any], schema: str, name: str, ful
             f"table {schema}.{name} has no primary key, so its rows cannot be told apart",
             remedy=f"ALTER TABLE {schema}.{name} ADD PRIMARY KEY (…), or take it out of the publication",
         )
+    for column in columns:
+        _require_type(column, f"{schema}.{name}")
     return SourceTable(schema, name, columns, key, full)
+
+
+def _require_type(column: SourceColumn, table: str) -> None:
+    try:
+        assert column.type
+    except UnsupportedTypeError as unsupported:
+        raise UnsupportedTypeError(
+            f"column {table}.{column.name}: {unsupported.args[0]}", remedy=unsupported.remedy
+        ) from unsupported

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Literal
 
@@ -36,6 +37,13 @@ def register(settings: Settings) -> Outcome:
         worker.resume(settings.connector)
     _wait_running(worker, settings)
     return outcome
+
+
+def captured_tables(settings: Settings) -> set[str]:
+    """`schema.table` of all that the registered connector captures; empty when there is none."""
+    present = Worker(settings).configuration(settings.connector) or {}
+    listed = present.get("table.include.list", "")
+    return {re.sub(r"\\(.)", r"\1", name) for name in listed.split(",") if name}
 
 
 def start_over(settings: Settings) -> None:

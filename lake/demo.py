@@ -62,7 +62,8 @@ def _phase(name: str) -> Iterator[None]:
 def _bring_up(settings: Settings, rows: int) -> None:
     """The trips are loaded before the connector starts, so that they come as its initial copy."""
     from connectors.load import load_trips
-    from connectors.setup import ensure_connector, ensure_source
+    from connectors.setup import ensure_source
+    from lake.stack import steps
     from lake.stack_view import Progress
     from stack import control
     from stack.components import embedded
@@ -72,8 +73,7 @@ def _bring_up(settings: Settings, rows: int) -> None:
         load_trips(chosen, rows)
 
     with Progress([component.name for component in embedded(settings)], console) as progress:
-        then = {"postgres": source_with_trips, "connect": ensure_connector}
-        control.up(settings, then=then, report=progress.report)
+        control.up(settings, then={**steps(), "postgres": source_with_trips}, report=progress.report)
 
 
 def _wait_for_tables(settings: Settings) -> None:

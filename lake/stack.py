@@ -26,10 +26,11 @@ Without = Annotated[list[str] | None, typer.Option(help="Leave this component ou
 def steps() -> Steps:
     """What is set up once a component answers: the source's schema, the topics of its tables, the connector."""
     # the stack knows no tables: here, above both, it meets the connectors
-    from connectors.setup import ensure_connector, ensure_source
+    from connectors.setup import ensure_source
     from connectors.topics import ensure_topics
+    from lake.joining import connect
 
-    return {"postgres": ensure_source, "kafka": ensure_topics, "connect": ensure_connector}
+    return {"postgres": ensure_source, "kafka": ensure_topics, "connect": connect}
 
 
 @app.command()

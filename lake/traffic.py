@@ -44,15 +44,18 @@ def register(context: typer.Context) -> None:
     """
     if context.invoked_subcommand:
         return
-    from connectors.setup import ensure_connector, ensure_source
+    from connectors.setup import ensure_source
+    from lake.joining import connect as connect_tables
 
     settings, console = load_settings(), Console()
     with console.status("source: roles, tables, publication"):
         ensure_source(settings)
     console.print(f"[green]✓[/] source [bold]{settings.source_database}[/], publication {settings.publication}")
     with console.status("topics and connector"):
-        outcome = ensure_connector(settings)
+        outcome, joined = connect_tables(settings)
     console.print(f"[green]✓[/] connector [bold]{settings.connector}[/] {outcome}, RUNNING")
+    for table in joined:
+        console.print(f"[green]✓[/] table [bold]{table}[/] joins, its rows are copied; `lake status` shows how far")
 
 
 @connect.command()

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -72,11 +73,12 @@ class Copier:
         say("waiting for the barrier in Kafka")
         pass_barrier(self._settings, time.monotonic() + _BARRIER_SECONDS)
         until = topic_targets(self._settings, [found.name])[found.name][0]
-        position = Position(found.topic_id, {0: start}, generation)
+        began = start.next_offset
+        position = Position(found.topic_id, {0: start}, generation, generation_start=began)
         changelog.row_delta(position, changelog.head(), added=changelog_files)
         mirror.drop_next_generation()
         mirror.refresh()
-        whole = Position(found.topic_id, {0: start}, generation, Copy(point.lsn, None, rows, until))
+        whole = replace(position, copy=Copy(point.lsn, None, rows, until))
         mirror.overwrite(whole, mirror.head(), added=mirror_files, branch=NEXT_GENERATION)
         log.info("copied", table=name, rows=rows, generation=generation, start=start.next_offset, until=until)
         return rows

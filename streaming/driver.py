@@ -124,6 +124,9 @@ class Driver:
         self._quarantine = quarantine = Quarantine(self.lake.table(QUARANTINE))
         quarantine.load()
         sources = {source.topic(self.settings.topic_prefix): source for source in self.schemas.read()}
+        for table, reason in self.schemas.refused.items():
+            if table not in self.stopped:
+                self._stop_table(table, TableStoppedError(table, str(reason.args[0]), remedy=reason.remedy))
         topics = self.audit.read(list(sources))
         opener = Opener(self.lake, self.schemas, self._cache, self._lookup)
 
@@ -205,7 +208,8 @@ class Driver:
         message = str(stop).split("\n")[0]
         log.error("table stopped, the others go on", table=table, reason=message, remedy=stop.remedy)
         self.stopped[table] = Stopped(message, stop.remedy)
-        self._changed.set()
+        if any(stream.name == table for stream in self.streams.values()):
+            self._changed.set()
 
     def _go_on(self, table: str) -> None:
         self.stopped.pop(table, None)

@@ -69,15 +69,13 @@ class Mirror(TableWriter):
             self._cache.forget(path)
 
     def begin_copy(self, copy: Copy, position: Position) -> None:
-        """Start an empty next generation, throwing away a copy that was not finished."""
+        """Start an empty next generation at `position`, throwing away a copy that was not finished."""
         if self.branch == NEXT_GENERATION:
             self.table.drop_next_generation()
             self.table.refresh()
         self.branch, self.head = NEXT_GENERATION, self.table.head(MAIN)
         self.files = {}
-        self.position = self._committed = Position(
-            position.topic_id, position.partitions, position.generation + 1, copy
-        )
+        self.position = self._committed = replace(position, generation=position.generation + 1, copy=copy)
         self._is_new = True
 
     def append_copied(self, rows: pa.Table, position: Position) -> None:

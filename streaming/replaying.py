@@ -1,8 +1,9 @@
 """Quarantined records read again, after what kept them out was mended.
 
 Every record that can be read now is added to the changelog at its own place in the topic, once. The mirror takes it
-only if no later event of its key exists (`applied`); otherwise the later one already decided (`superseded`). What still
-cannot be read stays. Each step can be repeated: the changelog is asked which places it holds already.
+only if no later event of its key exists (`applied`); otherwise the later one already decided (`superseded`), as a copy
+of the whole table did for every record before it. What still cannot be read stays. Each step can be repeated: the
+changelog is asked which places it holds already.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ def replay(lake: Lake, stream: TableStream, quarantine: Quarantine) -> Outcome:
     events = decoded.events.take([place for place, op in enumerate(decoded.events.op) if op != "t"])
     known, last = _changelog_facts(lake, stream, events)
     offsets = events.offset.to_pylist()
-    fresh = [place for place, offset in enumerate(offsets) if offset not in known]
-    current = [place for place, offset in enumerate(offsets) if last[place] is None or last[place] <= offset]
     position = stream.changelog.committed
+    young = [place for place, offset in enumerate(offsets) if offset >= position.generation_start]
+    fresh = [place for place in young if offsets[place] not in known]
+    current = [place for place in young if (later := last[place]) is None or later <= offsets[place]]
     if fresh:
         stream.changelog.append(events.take(fresh), position, stream.source)
     if current:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import structlog
 
-from catalog.errors import ComponentError, TableStoppedError
+from catalog.errors import ComponentError, SourceError, TableStoppedError
 from catalog.settings import CATALOG, Settings
 from catalog.source import NAMESPACE, SourceTable, read_source_tables
 from catalog.tables.cdc import (
@@ -33,12 +33,17 @@ class SourceSchemas:
 
     def __init__(self, settings: Settings, lake: Lake) -> None:
         self._settings, self._lake = settings, lake
+        self.refused: dict[str, SourceError] = {}
 
     def read(self) -> tuple[SourceTable, ...]:
-        """The published tables: as Postgres has them, or as they were last seen when it does not answer."""
+        """The published tables: as Postgres has them, or as they were last seen when it does not answer.
+
+        Tables that cannot be mirrored are left out and stand in `refused`.
+        """
+        self.refused = {}
         try:
             with self._connect() as connection:
-                return read_source_tables(connection, self._settings.publication)
+                return read_source_tables(connection, self._settings.publication, self.refused)
         except psycopg.OperationalError as away:
             persisted = self._persisted()
             if not persisted:
@@ -80,9 +85,12 @@ class SourceSchemas:
 
         Raises TableStoppedError, and ComponentError when Postgres does not answer.
         """
+        refused: dict[str, SourceError] = {}
+        tables: tuple[SourceTable, ...] = ()
+        names: list[tuple[str]] = []
         try:
             with self._connect() as connection:
-                tables = read_source_tables(connection, self._settings.publication)
+                tables = read_source_tables(connection, self._settings.publication, refused)
                 names = connection.execute(_WITH_DEFAULT, (known.schema, known.name)).fetchall()
         except psycopg.OperationalError as away:
             raise ComponentError(
@@ -90,8 +98,10 @@ class SourceSchemas:
                 remedy="lake status; lake logs postgres",
             ) from away
         except psycopg.errors.UndefinedTable:
-            tables, names = (), []
+            log.warning("the source table is gone", table=known.qualified)
         present = next((table for table in tables if table.qualified == known.qualified), None)
+        if present is None and (reason := refused.get(known.qualified)) is not None:
+            raise TableStoppedError(known.qualified, str(reason.args[0]), remedy=reason.remedy)
         if present is None:
             raise TableStoppedError(known.qualified, "it is not in the publication any more")
         if present == known:

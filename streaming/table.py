@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -140,9 +140,9 @@ class TableStream:
         mine = _from_position(events, position)
         for segment in segments(mine, position.copy):
             at = _position(self.changelog)
-            generation = at.generation + 1 if segment.begins else at.generation
-            copy = None if segment.ends else segment.copy
-            end = at.moved(_ends_of(segment.events), generation=generation, copy=copy)
+            if segment.begins:
+                at = replace(at, generation=at.generation + 1, generation_start=_first_offset(segment.events))
+            end = at.moved(_ends_of(segment.events), copy=None if segment.ends else segment.copy)
             self.changelog.append(segment.events, end, self.source)
         self._arrive(self.changelog, ranges)
 
@@ -158,7 +158,8 @@ class TableStream:
                 mirror.apply(segment.events, end)
                 continue
             if segment.begins:
-                mirror.begin_copy(segment.copy, _position(mirror))
+                start = replace(_position(mirror), generation_start=_first_offset(segment.events))
+                mirror.begin_copy(segment.copy, start)
             copy = None if segment.ends else segment.copy
             end = _position(mirror).moved(_ends_of(segment.events), copy=copy)
             mirror.append_copied(segment.events.after, end)
@@ -191,6 +192,11 @@ def _position(writer: TableWriter) -> Position:
 def _initial_copy(mirror: Mirror) -> Copy | None:
     copy = _position(mirror).copy
     return copy if copy is not None and copy.until is None else None
+
+
+def _first_offset(events: Events) -> int:
+    first: int = events.offset[0].as_py()
+    return first
 
 
 def _of_ranges(records: pa.Table, ranges: Sequence[OffsetRange]) -> pa.Table:

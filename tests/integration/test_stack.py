@@ -38,9 +38,11 @@ def on_free_ports(state_dir: Path) -> Settings:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = on_free_ports(tmp_path_factory.mktemp("stack") / "state")
-    control.up(settings, without=WITHOUT)
-    yield settings
-    control.down(settings)
+    try:
+        control.up(settings, without=WITHOUT)
+        yield settings
+    finally:
+        control.down(settings)
 
 
 def running(settings: Settings) -> dict[str, control.State]:

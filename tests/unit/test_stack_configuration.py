@@ -1,6 +1,7 @@
 """Rendered files hold what settings say, and secrets only where their owner alone may read them."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,14 @@ def test_writing_the_same_again_is_no_change(tmp_path: Path):
     assert configuration.write_kafka(Settings(state_dir=tmp_path))
     assert not configuration.write_kafka(Settings(state_dir=tmp_path))
     assert configuration.write_kafka(Settings(state_dir=tmp_path, kafka_port=9192))
+
+
+def test_components_that_share_a_file_may_write_it_at_the_same_time(tmp_path: Path):
+    with ThreadPoolExecutor(16) as pool:
+        for number in range(50):
+            settings = Settings(state_dir=tmp_path / str(number))
+            list(pool.map(lambda _, given=settings: configuration.write_log_setup(given), range(16)))
+            assert [path.name for path in (settings.state_dir / "config").iterdir()] == ["log4j2.properties"]
 
 
 def test_no_command_line_holds_a_secret(tmp_path: Path):

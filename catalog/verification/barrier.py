@@ -95,13 +95,13 @@ def pass_barrier(settings: Settings, deadline: float) -> None:
 
 
 def topic_targets(settings: Settings, topics: list[str]) -> dict[str, dict[int, int]]:
-    """For each topic and partition, the offset after its last data record (0 when it holds none): what must be covered.
+    """For each topic and partition, the offset after its last change event, 0 when it holds none: to be covered.
 
-    Transaction markers after the last record are not waited for: an idle stream need not commit for them.
+    Tombstones and transaction markers behind it are not waited for: they change nothing, so no commit is made for them.
     """
     with kafka_consumer(settings) as consumer:
         return {
-            topic: {p.partition: _after_last_record(consumer, p) for p in topic_partitions(consumer, topic)}
+            topic: {p.partition: _after_last_event(consumer, p) for p in topic_partitions(consumer, topic)}
             for topic in topics
         }
 
@@ -142,7 +142,7 @@ def topic_partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in sorted(found.partitions)]
 
 
-def _after_last_record(consumer: Consumer, partition: TopicPartition) -> int:
+def _after_last_event(consumer: Consumer, partition: TopicPartition) -> int:
     from confluent_kafka import KafkaError, TopicPartition
 
     low, high = consumer.get_watermark_offsets(partition, timeout=SECONDS_PER_REQUEST)
@@ -162,10 +162,8 @@ def _after_last_record(consumer: Consumer, partition: TopicPartition) -> int:
                     )
                 continue
             if message.error() is None:
-                last = max(last, message.offset())
+                last = message.offset() if message.value() is not None else last
             elif message.error().code() == KafkaError._PARTITION_EOF:
-                break
-            if last >= high - 1:
                 break
     return last + 1
 

@@ -132,7 +132,8 @@ def _last_truncate(connection: DuckDBPyConnection, pinned: Pinned) -> int:
 
 
 def _require_older_copy(connection: DuckDBPyConnection, pinned: Pinned, point: SourcePoint) -> None:
-    newer = f"coalesce(lsn > {point.lsn}, committed_at > TIMESTAMPTZ '{point.at.isoformat()}')"
+    later = f"committed_at > TIMESTAMPTZ '{point.at.isoformat()}'"
+    newer = f"(coalesce(lsn > {point.lsn}, {later}) OR (topic_offset IS NULL AND {later}))"
     row = connection.execute(
         f"SELECT count(*) FROM {_changelog(pinned)} WHERE {_inside(pinned)} AND op = 'r' AND {newer}"
     ).fetchone()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import LakehouseError, VerificationError
 from catalog.history import lake_name, snapshot_entries
-from catalog.positions import Position, position_of
+from catalog.positions import PartitionPosition, Position, position_of
 from catalog.settings import Settings
 from catalog.source import SourceTable
 from catalog.tables.cdc import NEXT_GENERATION
@@ -52,44 +52,72 @@ def wait_covered(
     pinned: dict[str, Pinned] = {}
     reasons: dict[str, str] = {}
     while waiting:
+        status = stream_status(settings)
         for name, table in list(waiting.items()):
+            target = targets[table.topic(settings.topic_prefix)]
             try:
-                pinned[name] = pin(catalog, table, targets[table.topic(settings.topic_prefix)])
+                pinned[name] = pin(catalog, table, target, _said(status.get(table.mirror)))
                 del waiting[name]
             except LakehouseError as lagging:
-                reasons[name] = str(lagging)
+                reasons[name] = _explained(lagging, status.get(table.mirror, {}))
         progress("position", ", ".join(sorted(waiting)), len(pinned), len(tables))
         if waiting and time.monotonic() > deadline:
             break
         if waiting:
             time.sleep(SECONDS_BETWEEN_LOOKS)
-    stopped = stopped_tables(settings)
-    return pinned, {
-        name: f"{reasons[name]}; the stream stopped it: {stopped[table.mirror]}"
-        if table.mirror in stopped
-        else reasons[name]
-        for name, table in waiting.items()
+    return pinned, {name: reasons[name] for name in waiting}
+
+
+def _explained(lagging: LakehouseError, status: Mapping[str, Any]) -> str:
+    if status.get("state") != "stopped":
+        return str(lagging)
+    return f"the stream stopped this table: {status.get('reason')}\n  → {status.get('remedy')}"
+
+
+def pin(
+    catalog: Catalog, source: SourceTable, target: Mapping[int, int], said: Mapping[int, int] | None = None
+) -> Pinned:
+    """Pin the current snapshots. Raises VerificationError when one is missing, under construction or behind.
+
+    `said` is how far the stream says that it came, read before. Changes that cancel each other out, an insert and its
+    delete, reach the changelog and make no commit to the mirror: where the stream says that it passed the target, the
+    mirror stands for that position, and the comparison with the changelog up to there proves it.
+    """
+    mirror, at, mirror_snapshot = _head(catalog, source.mirror)
+    if said is not None and all(said.get(number, 0) >= offset for number, offset in target.items()):
+        passed = {number: offset for number, offset in said.items() if offset > at.next_offset(number)}
+        at = at.moved({number: PartitionPosition(offset) for number, offset in passed.items()})
+    _require_covered(source.mirror, at, target)
+    changelog, changelog_at, changelog_snapshot = _head(catalog, source.changelog)
+    _require_covered(source.changelog, changelog_at, _beyond(at, said or {}, target))
+    if mirror_snapshot is None:
+        at = replace(at, generation=changelog_at.generation)
+    return Pinned(source, mirror, changelog, mirror_snapshot, changelog_snapshot, at)
+
+
+def _beyond(at: Position, said: Mapping[int, int], target: Mapping[int, int]) -> dict[int, int]:
+    """What the changelog must cover: where the mirror is; the target alone where the stream says both are there."""
+    return {
+        number: target.get(number, 0) if said.get(number, 0) >= partition.next_offset else partition.next_offset
+        for number, partition in at.partitions.items()
     }
 
 
-def pin(catalog: Catalog, source: SourceTable, target: Mapping[int, int]) -> Pinned:
-    """Pin the current snapshots. Raises VerificationError when one is missing, under construction or behind."""
-    mirror, mirror_position, mirror_snapshot = _head(catalog, source.mirror)
-    _require_covered(source.mirror, mirror_position, target)
-    reached = {number: partition.next_offset for number, partition in mirror_position.partitions.items()}
-    changelog, changelog_position, changelog_snapshot = _head(catalog, source.changelog)
-    _require_covered(source.changelog, changelog_position, reached)
-    return Pinned(source, mirror, changelog, mirror_snapshot, changelog_snapshot, mirror_position)
-
-
-def stopped_tables(settings: Settings) -> dict[str, str]:
-    """By the mirror's name, why the stream stopped a table, as its status file says; empty without the file."""
+def stream_status(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What the streaming job last wrote about its tables, by the mirror's name; empty without its status file."""
     try:
         status: dict[str, Any] = json.loads((settings.state_dir / STATUS_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    tables: dict[str, Any] = status.get("tables") or {}
-    return {lake_name(name): str(each.get("reason")) for name, each in tables.items() if each.get("state") == "stopped"}
+    return {lake_name(name): table for name, table in (status.get("tables") or {}).items()}
+
+
+def _said(status: Mapping[str, Any] | None) -> dict[int, int] | None:
+    """How far a running table came, by the stream's own word at the end of an epoch."""
+    position = (status or {}).get("position")
+    if status is None or status.get("state") != "running" or not isinstance(position, dict):
+        return None
+    return {int(number): int(offset) for number, offset in position.items()}
 
 
 def _head(catalog: Catalog, name: str) -> tuple[Table, Position, int | None]:

@@ -3,6 +3,7 @@
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -45,11 +46,17 @@ def test_writing_the_same_again_is_no_change(tmp_path: Path):
 
 
 def test_components_that_share_a_file_may_write_it_at_the_same_time(tmp_path: Path):
-    with ThreadPoolExecutor(16) as pool:
+    together = Barrier(8)
+
+    def write(path: Path) -> bool:
+        together.wait()
+        return configuration.write(path, "text")
+
+    with ThreadPoolExecutor(8) as pool:
         for number in range(50):
-            settings = Settings(state_dir=tmp_path / str(number))
-            list(pool.map(lambda _, given=settings: configuration.write_log_setup(given), range(16)))
-            assert [path.name for path in (settings.state_dir / "config").iterdir()] == ["log4j2.properties"]
+            path = tmp_path / str(number) / "shared"
+            assert any(pool.map(write, [path] * 8))
+            assert list(path.parent.iterdir()) == [path]
 
 
 def test_no_command_line_holds_a_secret(tmp_path: Path):

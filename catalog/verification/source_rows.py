@@ -132,7 +132,8 @@ def _parsed(text: bytes, table: SourceTable, *, strict: bool) -> pa.Table:
     types = {c.name: _csv_type(c) if strict else pa.string() for c in table.columns}
     parsed = pyarrow.csv.read_csv(
         pa.py_buffer(text),
-        read_options=pyarrow.csv.ReadOptions(column_names=list(types), use_threads=False),
+        # One block: a row may be longer than any block size chosen beforehand.
+        read_options=pyarrow.csv.ReadOptions(column_names=list(types), use_threads=False, block_size=len(text) + 1),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types,

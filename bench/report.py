@@ -1,0 +1,134 @@
+"""Figures as they look in a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bench.apply import Comparison, Result, Round
+from bench.drain import Drain, Phase
+from bench.machine import Machine
+from bench.writers import WriterName
+
+_MIB = 1 << 20
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """All figures of `lake bench apply`."""
+    results = [
+        {**asdict(each), "rows_per_second": _rate(each), "cpu_seconds_per_batch": each.median.cpu}
+        for each in comparison.results
+    ]
+    ratios = {str(rows): comparison.ratios(rows) for rows in comparison.equal}
+    return {**asdict(comparison), "results": results, "ratios": ratios, "growth": comparison.growth()}
+
+
+def comparison_tables(comparison: Comparison) -> RenderableType:
+    """What a batch costs, by writer and table size."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    names = list(dict.fromkeys(name for each in comparison.results for name in each.median.cpu_seconds))
+    columns = ("writer", "rows", "CPU-s", "x ours", *names, "wall s", "changes/s", "written MiB", "files", "touched")
+    for place, heading in enumerate((*columns, "first CPU-s")):
+        table.add_column(heading, justify="left" if place == 0 else "right")
+    for each in comparison.results:
+        ratio = 1.0 if each.writer is WriterName.LOOKUP else comparison.ratios(each.rows).get(each.writer)
+        table.add_row(
+            each.writer.words,
+            f"{each.rows:,}",
+            f"{each.median.cpu:.2f}",
+            "" if ratio is None else f"{ratio:.1f}",
+            *(f"{each.median.cpu_seconds.get(name, 0):.2f}" for name in names),
+            *_amounts(each.median, _rate(each)),
+            f"{each.first.cpu:.2f}",
+        )
+    rounds = len(comparison.results[0].rounds)
+    what = f"one batch of {comparison.changes:,} changes, {comparison.shape.value} keys"
+    return Group(
+        Text(f"{what}; medians of {rounds} rounds after a warm-up"),
+        table,
+        *_verdicts(comparison),
+        _memory(comparison.peak_memory),
+        *_machine(comparison.machine),
+    )
+
+
+def drain_json(drained: Drain) -> dict[str, Any]:
+    """All figures of `lake bench drain`."""
+    phases = [
+        {**asdict(each), "events_per_second": each.events_per_second, "cpu_per_thousand": each.cpu_per_thousand}
+        for each in drained.phases
+    ]
+    return {**asdict(drained), "phases": phases}
+
+
+def drain_tables(drained: Drain) -> RenderableType:
+    """How fast each phase went, and what it cost."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    names = list(dict.fromkeys(name for each in drained.phases for name in each.cpu_seconds))
+    headings = ("phase", "changes", "seconds", "changes/s", "steady/s", "commits", "CPU-s per 1,000")
+    for place, heading in enumerate((*headings, *(f"{name} CPU-s" for name in names))):
+        table.add_column(heading, justify="left" if place == 0 else "right")
+    for each in drained.phases:
+        table.add_row(*_phase(each), *(f"{each.cpu_seconds.get(name, 0):.1f}" for name in names))
+    arrived = (
+        "[green]every change arrived once[/]" if drained.complete else "[bold red]changes are missing or double[/]"
+    )
+    made = f"the backlog of {drained.changes:,} changes took Postgres {drained.backlog_seconds:.1f} s"
+    explained = "steady: from the first commit of the changelog to its last, the first one's events left out"
+    return Group(
+        table,
+        Text(f"{made}; {explained}", style="dim"),
+        Text.from_markup(arrived),
+        _memory(drained.peak_memory),
+        *_machine(drained.machine),
+    )
+
+
+def _rate(result: Result) -> float:
+    """Changes a second of wall time."""
+    return result.changes / result.median.wall_seconds if result.median.wall_seconds else 0.0
+
+
+def _amounts(round_: Round, rate: float) -> tuple[str, ...]:
+    written = f"{round_.bytes_written / _MIB:.1f}"
+    return f"{round_.wall_seconds:.2f}", f"{rate:,.0f}", written, str(round_.files_written), str(round_.files_touched)
+
+
+def _verdicts(comparison: Comparison) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for rows, equal in comparison.equal.items():
+        verdict = "[green]all writers made the same table[/]" if equal else "[bold red]the tables differ[/]"
+        lines.append(Text.from_markup(f"{rows:,} rows: {verdict}, loaded in {comparison.load_seconds[rows]:.1f} s"))
+    if len(comparison.equal) > 1:
+        sizes = sorted(comparison.equal)
+        grown = ", ".join(f"{name.words} {factor:.2f}x" for name, factor in comparison.growth().items())
+        lines.append(Text(f"CPU from {sizes[0]:,} to {sizes[-1]:,} rows: {grown}"))
+    return lines
+
+
+def _phase(phase: Phase) -> tuple[str, ...]:
+    steady = "-" if phase.steady_events_per_second is None else f"{phase.steady_events_per_second:,.0f}"
+    return (
+        phase.name,
+        f"{phase.events:,}",
+        f"{phase.wall_seconds:.1f}",
+        f"{phase.events_per_second:,.0f}",
+        steady,
+        str(phase.commits or "-"),
+        f"{phase.cpu_per_thousand:.4f}",
+    )
+
+
+def _memory(peaks: dict[str, int]) -> Text:
+    return Text("peak memory, MiB: " + ", ".join(f"{name} {held // _MIB:,}" for name, held in peaks.items()))
+
+
+def _machine(machine: Machine) -> tuple[Text, ...]:
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    where = f"{machine.processors} processors, {machine.memory_bytes / (1 << 30):.0f} GiB"
+    load = f"load average {machine.load_before} before, {machine.load_after} after"
+    return Text(f"{machine.date}, {where}, {load}", style="dim"), Text(versions, style="dim")

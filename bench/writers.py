@@ -1,0 +1,139 @@
+"""The writers that are compared: key lookup with deletion vectors, and Spark's MERGE in both of its modes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow.parquet as parquet
+from pyspark.sql import SparkSession
+
+from bench.trips import KEY, TRIPS, Batch, trips
+from catalog.positions import PartitionPosition, Position
+from catalog.settings import CATALOG, Settings
+from catalog.tables.cdc import TABLE_PROPERTIES, create_table, mirror_schema
+from streaming.files import KeyCache
+from streaming.iceberg import IcebergTable, Lake
+from streaming.merging import merge_mirror
+from streaming.mirror import Mirror
+from streaming.shape import shaped
+from streaming.store import WrittenFile
+
+NAMESPACE = "bench"
+ROWS_PER_FILE = 1_000_000
+_TOPIC = "bench"
+_MERGE = """
+merge into {table} as t using {batch} as b on t.{key} = b.{key}
+when matched and b.op = 'd' then delete
+when matched then update set *
+when not matched and b.op <> 'd' then insert *
+"""
+
+
+class WriterName(StrEnum):
+    """`lookup` is the stream's own writer, the others are Spark's MERGE."""
+
+    LOOKUP = "lookup"
+    MERGE_V3 = "merge-v3"
+    MERGE_COW = "merge-cow"
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return {
+            "lookup": "key lookup",
+            "merge-v3": "Spark MERGE, merge-on-read v3",
+            "merge-cow": "Spark MERGE, copy-on-write",
+        }[self.value]
+
+    @property
+    def table(self) -> str:
+        """Its table, `namespace.table`."""
+        return f"{NAMESPACE}.{self.value.replace('-', '_')}"
+
+
+class Writer(Protocol):
+    """Brings one table from batch to batch."""
+
+    def ready(self, batch: Batch) -> None:
+        """Prepare a batch; not counted."""
+
+    def apply(self) -> None:
+        """Apply the batch that is ready."""
+
+
+class KeyLookup:
+    """The stream's writer as the stream calls it, small files merged after each batch."""
+
+    def __init__(self, lake: Lake, settings: Settings, threads: ThreadPoolExecutor) -> None:
+        table = lake.table(WriterName.LOOKUP.table)
+        self._small_files = settings.small_files
+        self._mirror = Mirror(table, TRIPS, KeyCache(settings.key_cache_bytes), threads)
+        self._mirror.load()
+
+    def ready(self, batch: Batch) -> None:
+        """Events are what the writer takes."""
+        self._batch = batch
+
+    def apply(self) -> None:
+        """Fold, look up, write and commit."""
+        self._mirror.apply(self._batch.events, _position(self._batch.next_offset))
+        merge_mirror(self._mirror, self._small_files)
+
+
+class SparkMerge:
+    """MERGE of a batch that lies in a local Parquet file."""
+
+    def __init__(self, spark: SparkSession, name: WriterName, folder: Path) -> None:
+        self._spark, self._path = spark, folder / "batch.parquet"
+        self._statement = _MERGE.format(table=f"{CATALOG}.{name.table}", batch="batch", key=KEY)
+
+    def ready(self, batch: Batch) -> None:
+        """Write the batch's file."""
+        parquet.write_table(batch.rows(), self._path)
+
+    def apply(self) -> None:
+        """Read the batch and run the statement."""
+        self._spark.read.parquet(self._path.as_uri()).createOrReplaceTempView("batch")
+        self._spark.sql(self._statement)
+
+
+def writer(name: WriterName, lake: Lake, settings: Settings, folder: Path, threads: ThreadPoolExecutor) -> Writer:
+    """The writer of this name over its table, which is loaded."""
+    if name is WriterName.LOOKUP:
+        return KeyLookup(lake, settings, threads)
+    return SparkMerge(lake.spark, name, folder)
+
+
+def load(lake: Lake, names: Sequence[WriterName], rows: int) -> None:
+    """Make each writer's table with the same `rows` trips; the data files are written once and shared."""
+    lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{NAMESPACE}")
+    for name in names:
+        mode = "copy-on-write" if name is WriterName.MERGE_COW else "merge-on-read"
+        properties = {**TABLE_PROPERTIES, "write.merge.mode": mode}
+        lake.create(create_table(f"{CATALOG}.{name.table}", mirror_schema(TRIPS), properties=properties))
+    tables = [lake.table(name.table) for name in names]
+    files = _write(lake, tables[0], rows)
+    for table in tables:
+        table.row_delta(_position(0), None, added=[table.data_file(file) for file in files])
+
+
+def drop(lake: Lake, names: Sequence[WriterName]) -> None:
+    """Drop the writers' tables with their files, and the namespace when nothing else is in it."""
+    for name in names:
+        lake.spark.sql(f"DROP TABLE IF EXISTS {CATALOG}.{name.table} PURGE")
+    if lake.spark.sql(f"SHOW TABLES IN {CATALOG}.{NAMESPACE}").isEmpty():
+        lake.spark.sql(f"DROP NAMESPACE {CATALOG}.{NAMESPACE}")
+
+
+def _write(lake: Lake, table: IcebergTable, rows: int) -> list[WrittenFile]:
+    starts = range(0, rows, ROWS_PER_FILE)
+    parts = (trips(start, min(ROWS_PER_FILE, rows - start)) for start in starts)
+    return [lake.store.write_parquet(table.data_location, shaped(part, table.arrow_schema)) for part in parts]
+
+
+def _position(next_offset: int) -> Position:
+    return Position(_TOPIC, {0: PartitionPosition(next_offset)})

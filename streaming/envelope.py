@@ -6,9 +6,8 @@ The envelope is Debezium's, JSON without schemas: `op`, `before`, `after` and `s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,8 @@ import pyarrow.compute as pc
 
 from catalog.source import SourceTable
 from catalog.tables.cdc import INSTANT
-from streaming.values import PLACEHOLDER_FREE, BadValueError, Placeholders, to_arrow
-
-OPERATIONS = frozenset("cudrt")
-HAS_AFTER = frozenset("cur")
+from streaming.reading import Reader, Rows, UnreadableError
+from streaming.values import PLACEHOLDER_FREE, BadValuesError, Placeholders, to_arrow
 
 
 class UnknownColumnsError(Exception):
@@ -103,27 +100,13 @@ class Decoded:
     tombstones: int
 
 
-_SOURCE = itemgetter("lsn", "txId", "ts_us", "sequence", "snapshot")
-
-
-@dataclass
-class _Rows:
-    """What the loop over records gathers, before it becomes columns."""
-
-    row: list[int] = field(default_factory=list)
-    op: list[str] = field(default_factory=list)
-    source: list[tuple[Any, ...]] = field(default_factory=list)
-    before: list[tuple[Any, ...] | None] = field(default_factory=list)
-    after: list[tuple[Any, ...] | None] = field(default_factory=list)
-
-
 def decode(records: pa.Table, source: SourceTable, *, ignored: frozenset[str] = frozenset()) -> Decoded:
     """Read a slice of one topic: columns `partition`, `offset`, `key`, `value`, in topic order.
 
     `ignored` names columns that events may carry and the table does not hold. Raises UnknownColumnsError.
     """
-    reader = _Reader(source, ignored)
-    rows, rejects, tombstones = _Rows(), [], 0
+    reader = Reader(source, ignored)
+    rows, rejects, tombstones = Rows(), [], 0
     keys, values = records["key"].to_pylist(), records["value"].to_pylist()
     for row, (key, value) in enumerate(zip(keys, values, strict=True)):
         if value is None:
@@ -131,110 +114,68 @@ def decode(records: pa.Table, source: SourceTable, *, ignored: frozenset[str] = 
             continue
         try:
             reader.read(row, key, value, rows)
-        except _Unreadable as unreadable:
+        except UnreadableError as unreadable:
             rejects.append(Reject(row, str(unreadable), unreadable.key_readable))
     if reader.unknown:
         raise UnknownColumnsError(reader.unknown)
     return _columns(records, rows, rejects, tombstones, source)
 
 
-class _Unreadable(Exception):
-    def __init__(self, reason: str, *, key_readable: bool = True) -> None:
-        super().__init__(reason)
-        self.key_readable = key_readable
-
-
-class _Reader:
-    """Reads envelopes of one table into rows of `_Rows`."""
-
-    def __init__(self, source: SourceTable, ignored: frozenset[str]) -> None:
-        self.source = source
-        self.names = [column.name for column in source.columns]
-        self.ignored = ignored
-        self.unknown: set[str] = set()
-        self._get: Callable[[dict[str, Any]], tuple[Any, ...]] = (
-            itemgetter(*self.names) if len(self.names) > 1 else lambda image: (image[self.names[0]],)
-        )
-        self._key_places = [self.names.index(name) for name in source.key]
-
-    def read(self, row: int, key: bytes | None, value: bytes, rows: _Rows) -> None:
-        try:
-            envelope = orjson.loads(value)
-        except orjson.JSONDecodeError as malformed:
-            raise _Unreadable(f"malformed JSON: {malformed}", key_readable=key is not None) from malformed
-        try:
-            op, source = envelope["op"], envelope["source"]
-            place = (source["schema"], source["table"])
-            facts = _SOURCE(source)
-        except (KeyError, TypeError) as missing:
-            raise _Unreadable(f"not a Debezium envelope: {missing} is missing") from missing
-        if place != (self.source.schema, self.source.name):
-            raise _Unreadable(f"a record of table {'.'.join(map(str, place))} in the topic of {self.source.qualified}")
-        if op not in OPERATIONS:
-            raise _Unreadable(f"unknown operation {op!r}")
-        if key is None and op != "t":
-            raise _Unreadable("missing key", key_readable=False)
-        before, after = self._image(envelope.get("before")), self._image(envelope.get("after"))
-        self._check_key(op, before, after)
-        rows.row.append(row)
-        rows.op.append(op)
-        rows.source.append(facts)
-        rows.before.append(before if op in "ud" else None)
-        rows.after.append(after if op in HAS_AFTER else None)
-
-    def _image(self, image: dict[str, Any] | None) -> tuple[Any, ...] | None:
-        if image is None:
-            return None
-        try:
-            if len(image) == len(self.names):
-                return self._get(image)
-        except KeyError:
-            pass
-        except TypeError as other:
-            raise _Unreadable(f"a row image that is not an object: {other}") from other
-        self.unknown |= image.keys() - set(self.names) - self.ignored
-        return tuple(map(image.get, self.names))
-
-    def _check_key(self, op: str, before: tuple[Any, ...] | None, after: tuple[Any, ...] | None) -> None:
-        if op == "t":
-            return
-        image = after if op in HAS_AFTER else before
-        if image is None:
-            raise _Unreadable(f"operation {op} without its {'new' if op in HAS_AFTER else 'old'} row")
-        if any(image[place] is None for place in self._key_places):
-            raise _Unreadable("missing key column in the row", key_readable=False)
-
-
-def _columns(records: pa.Table, rows: _Rows, rejects: list[Reject], tombstones: int, source: SourceTable) -> Decoded:
+def _columns(records: pa.Table, rows: Rows, rejects: list[Reject], tombstones: int, source: SourceTable) -> Decoded:
     """Rows to columns; a value that does not fit its type rejects its record, and the rest is done again."""
     while True:
         try:
             before, _ = _image_table(rows.before, source)
             after, placeholders = _image_table(rows.after, source)
+            facts = _facts(rows.source)
             break
-        except BadValueError as bad:
-            rejects.append(Reject(rows.row[bad.row], bad.reason, bad.column not in source.key))
-            for values in (rows.row, rows.op, rows.source, rows.before, rows.after):
-                del values[bad.row]
+        except BadValuesError as bad:
+            key_readable = bad.column not in source.key
+            rejects += [Reject(rows.row[row], reason, key_readable) for row, reason in bad.reasons.items()]
+            rows = rows.without(bad.reasons)
     if not source.full_identity:
         before = _only_key(before, source)
-    facts = list(zip(*rows.source, strict=True)) or [()] * 5
     kept = records.select(["partition", "offset"]).take(pa.array(rows.row, pa.int64())).combine_chunks()
     events = Events(
         op=rows.op,
         partition=_array(kept["partition"]),
         offset=_array(kept["offset"]),
-        previous_commit_lsn=pa.array([_previous_commit(text) for text in facts[3]], pa.int64()),
-        lsn=pa.array(facts[0], pa.int64()),
-        transaction_id=pa.array(facts[1], pa.int64()),
-        committed_at=pa.array(facts[2], pa.int64()).cast(INSTANT),
-        copy_marker=[str(marker) for marker in facts[4]],
+        previous_commit_lsn=facts[3],
+        lsn=facts[0],
+        transaction_id=facts[1],
+        committed_at=facts[2].cast(INSTANT),
+        copy_marker=[source[4] for source in rows.source],
         before=before,
         after=after,
         placeholders=placeholders,
     )
     rejects.sort(key=lambda reject: reject.row)
     return Decoded(events, rejects, tombstones)
+
+
+_FACT_ERRORS = (pa.ArrowException, ValueError, TypeError, LookupError, OverflowError)
+
+
+def _facts(sources: list[tuple[Any, ...]]) -> list[pa.Array]:
+    """LSN, transaction, time of commit and previous commit's LSN, as whole numbers. Raises BadValuesError."""
+    try:
+        return _fact_columns(sources)
+    except _FACT_ERRORS:
+        pass
+    reasons = {}
+    for row, source in enumerate(sources):
+        try:
+            _fact_columns([source])
+        except _FACT_ERRORS as failed:
+            reasons[row] = f"not a Debezium envelope: lsn, txId, ts_us and sequence are {source[:4]} ({failed})"
+    raise BadValuesError("", reasons)
+
+
+def _fact_columns(sources: list[tuple[Any, ...]]) -> list[pa.Array]:
+    lsn, transaction, at, sequence, _ = list(zip(*sources, strict=True)) or [()] * 5
+    if None in at:
+        raise ValueError("ts_us is missing")
+    return [pa.array(values, pa.int64()) for values in (lsn, transaction, at, [_previous_commit(s) for s in sequence])]
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:

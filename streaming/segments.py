@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from catalog.positions import Copy
 from streaming.envelope import Events
+from streaming.reading import STREAMED
 
-_STREAMED = frozenset({"false", "incremental"})
 _FIRST = frozenset({"first", "first_in_data_collection"})
 _LAST = frozenset({"last", "last_in_data_collection"})
 
@@ -35,7 +35,7 @@ def segments(events: Events, under_way: Copy | None) -> Iterator[Segment]:
     """Cut events; `under_way` is the initial copy that the table is in, None when it is in none."""
     start = 0
     while start < len(events):
-        if events.copy_marker[start] in _STREAMED:
+        if events.copy_marker[start] in STREAMED:
             end = _end_of_stream(events, start)
             yield Segment(events.slice(start, end - start))
             under_way = None
@@ -57,7 +57,7 @@ def _continues(under_way: Copy | None, identity: tuple[int | None, int | None]) 
 
 def _end_of_stream(events: Events, start: int) -> int:
     end = start + 1
-    while end < len(events) and events.copy_marker[end] in _STREAMED:
+    while end < len(events) and events.copy_marker[end] in STREAMED:
         end += 1
     return end
 
@@ -69,7 +69,7 @@ def _end_of_copy(events: Events, start: int, identity: tuple[int | None, int | N
     while end < len(events):
         marker = events.copy_marker[end]
         restarted = end > start and (marker in _FIRST or (lsn[end], transaction[end]) != identity)
-        if marker in _STREAMED or restarted:
+        if marker in STREAMED or restarted:
             return end
         end += 1
         if marker in _LAST:

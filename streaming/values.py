@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.types import ColumnType, Form
 
@@ -21,16 +22,16 @@ PLACEHOLDER_FREE = np.zeros(0, dtype=bool)
 """Returned instead of a mask when a column has no placeholder."""
 
 
-class BadValueError(Exception):
-    """One value does not fit its column's type."""
+class BadValuesError(Exception):
+    """Values that do not fit their column's type: the reason by row."""
 
-    def __init__(self, row: int, column: str, reason: str) -> None:
-        super().__init__(reason)
-        self.row, self.column, self.reason = row, column, reason
+    def __init__(self, column: str, reasons: dict[int, str]) -> None:
+        super().__init__(f"{len(reasons)} values of {column} do not fit")
+        self.column, self.reasons = column, reasons
 
 
 def to_arrow(values: list[Any], name: str, kind: ColumnType) -> tuple[pa.Array, np.ndarray]:
-    """One column and the mask of its placeholders (PLACEHOLDER_FREE when none). Raises BadValueError."""
+    """One column and the mask of its placeholders (PLACEHOLDER_FREE when none). Raises BadValuesError."""
     unchanged = _unchanged(values, kind)
     if unchanged is not PLACEHOLDER_FREE:
         values = [None if hidden else value for value, hidden in zip(values, unchanged, strict=True)]
@@ -39,19 +40,20 @@ def to_arrow(values: list[Any], name: str, kind: ColumnType) -> tuple[pa.Array, 
         return convert(values, kind), unchanged
     except _CONVERSION_ERRORS:
         pass
+    reasons = {}
     for row, value in enumerate(values):
         try:
             convert([value], kind)
         except _CONVERSION_ERRORS as failed:
             shown = repr(value)
             shown = shown if len(shown) <= 80 else shown[:77] + "..."
-            raise BadValueError(
-                row, name, f"column {name}: {shown} does not fit {kind.postgres} ({failed})"
-            ) from failed
-    raise AssertionError(f"column {name} converts value by value but not as a whole")
+            reasons[row] = f"column {name}: {shown} does not fit {kind.postgres} ({failed})"
+    if not reasons:
+        raise AssertionError(f"column {name} converts value by value but not as a whole")
+    raise BadValuesError(name, reasons)
 
 
-_CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError, binascii.Error)
+_CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, AttributeError, OverflowError, binascii.Error)
 
 
 def _unchanged(values: list[Any], kind: ColumnType) -> np.ndarray:
@@ -79,10 +81,18 @@ def _integers(values: list[Any], kind: ColumnType) -> pa.Array:
 
 
 def _floats(values: list[Any], kind: ColumnType) -> pa.Array:
-    if any(value.__class__ is str for value in values):
+    classes = set(map(type, values))
+    if bool in classes:
+        raise ValueError("not a number")
+    if str in classes:
         values = [_FLOAT_NAMES[value] if value.__class__ is str else value for value in values]
     wide = pa.array(values, pa.float64())
-    return wide if kind.arrow == pa.float64() else wide.cast(kind.arrow, safe=False)
+    if kind.arrow == pa.float64():
+        return wide
+    narrow = wide.cast(kind.arrow, safe=False)
+    if pc.any(pc.and_(pc.is_inf(narrow), pc.is_finite(wide))).as_py():
+        raise ValueError("out of range")
+    return narrow
 
 
 class _FloatNames(dict[str, float]):
@@ -127,6 +137,8 @@ def _bytes(values: list[Any], kind: ColumnType) -> pa.Array:
 def _lists(values: list[Any], kind: ColumnType) -> pa.Array:
     if kind.element is None:
         raise TypeError("a list without an element type")
+    if any(value.__class__ is not list and value is not None for value in values):
+        raise ValueError("not an array")
     flat = [item for value in values if value is not None for item in value]
     if any(item.__class__ is list for item in flat):
         raise ValueError("an array of more than one dimension")

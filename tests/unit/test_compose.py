@@ -1,0 +1,250 @@
+"""docker-compose.yml says what the code says: same settings, versions and ports, loopback alone, no default secret."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from catalog.settings import PROJECT, Settings
+from connectors.configuration import connector_configuration
+from stack import commands, configuration
+
+COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+SETTINGS = {f"LAKE_{name}".upper(): field.default for name, field in Settings.model_fields.items()}
+ONE_SHOT = {"bucket", "setup"}
+SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|ROOT_USER")
+CORE_BYTES = 8 << 30
+
+
+def interpolated(value: Any, given: dict[str, str]) -> str:
+    """A value as compose understands it: defaults and required variables filled, `$$` made `$`."""
+
+    def fill(match: re.Match[str]) -> str:
+        name, operator, rest = match["name"], match["operator"], match["rest"]
+        if name in given:
+            return given[name]
+        assert operator == ":-", f"{name} is required"
+        return rest
+
+    filled = re.sub(r"(?<!\$)\$\{(?P<name>\w+)(?P<operator>:[-?])(?P<rest>[^}]*)\}", fill, str(value))
+    return filled.replace("$$", "$")
+
+
+def required() -> set[str]:
+    return set(re.findall(r"\$\{(\w+):\?", (PROJECT / "docker-compose.yml").read_text()))
+
+
+def environment(service: str) -> dict[str, str]:
+    """The variables of a service, without those that are only passed on."""
+    given = {name: f"{name.lower()}-of-test" for name in required()}
+    variables = SERVICES[service].get("environment", {})
+    return {name: interpolated(value, given) for name, value in variables.items() if value is not None}
+
+
+def properties(text: str) -> dict[str, str]:
+    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
+    return {key.strip(): value.strip().strip("'") for key, value in (line.split("=", 1) for line in lines)}
+
+
+def jvm_flags(command: commands.Command) -> set[str]:
+    return {argument for argument in command.arguments if argument.startswith("-X")}
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings as the streaming job reads them in its container, and the secrets that it is not given."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (environment("setup") | environment("stream")).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LAKE_CATALOG_PASSWORD", environment("postgres")["LAKE_CATALOG_PASSWORD"])
+    return Settings(_env_file=None)
+
+
+def test_ports_are_those_of_the_settings_and_on_loopback() -> None:
+    published = {}
+    for service in SERVICES.values():
+        for port in service.get("ports", []):
+            match = re.fullmatch(r"127\.0\.0\.1:(?:\$\{(LAKE_\w+_PORT):-(\d+)\}|(\d+)):(\d+)", port)
+            assert match, port
+            published[match[1]] = (int(match[2] or match[3]), int(match[4]))
+    assert published.pop(None) == (9021, 8080), "Kafka UI has no setting"
+    assert published == {name: (SETTINGS[name], SETTINGS[name]) for name in published}
+    internal = {"LAKE_KAFKA_CONTROLLER_PORT", "LAKE_S3_INTERNAL_PORT", "LAKE_SOURCE_PORT"}
+    assert set(published) == {name for name in SETTINGS if name.endswith("_PORT")} - internal
+
+
+def test_every_lake_variable_is_a_setting_with_its_own_default() -> None:
+    text = (PROJECT / "docker-compose.yml").read_text()
+    assert set(re.findall(r"^ +(LAKE_\w+):", text, re.MULTILINE)) <= set(SETTINGS)
+    assert set(re.findall(r"\$\{?(\w+)", text.replace("$$", ""))) <= set(SETTINGS)
+    defaults = dict(re.findall(r"\$\{(LAKE_\w+):-([^}]*)\}", text))
+    assert defaults.pop("LAKE_SPARK_DRIVER_MEMORY") == "2g", "the one that must fit into a container"
+    assert defaults == {name: str(SETTINGS[name]) for name in defaults}
+
+
+def test_no_secret_has_a_value_here() -> None:
+    variables = [each for service in SERVICES.values() for each in service.get("environment", {}).items()]
+    secrets = [(name, value) for name, value in variables if SECRET.search(name)]
+    assert len(secrets) > 12
+    for name, value in secrets:
+        assert re.fullmatch(r"\$\{LAKE_[A-Z0-9_]+:\?[^}]+\}", value), name
+    lines = [line for line in (PROJECT / ".env.example").read_text().splitlines() if not line.startswith("#")]
+    assert {name: value for name, _, value in (line.partition("=") for line in lines)} == dict.fromkeys(required(), "")
+
+
+def test_the_code_finds_the_services(settings: Settings) -> None:
+    kafka = environment("kafka")["KAFKA_ADVERTISED_LISTENERS"]
+    assert f"INTERNAL://{settings.kafka}," in kafka
+    for service in ("connect", "kafka-ui"):
+        assert settings.kafka in environment(service).values()
+    assert settings.source_host == "postgres"
+    for address, service in ((settings.connect, "connect"), (settings.s3, "minio"), (settings.catalog, "rest-catalog")):
+        host, port = re.fullmatch(r"http://([\w-]+):(\d+)", address).groups()
+        assert host == service
+        assert any(published.endswith(f":{port}") for published in SERVICES[service]["ports"])
+    assert environment("bucket")["AWS_ENDPOINT_URL"] == settings.s3
+    assert environment("bucket")["BUCKET"] == settings.bucket
+    told = SERVICES["setup"]["environment"].items() - SERVICES["stream"]["environment"].items()
+    assert dict(told).keys() == {"LAKE_POSTGRES_PASSWORD"}, "set-up and stream must agree on all else"
+
+
+def test_connect_reads_the_secret_where_the_connector_says(settings: Settings) -> None:
+    file = environment("connect")["CONNECT_CONFIG_PROVIDERS_FILE_PARAM_ALLOWED_PATHS"]
+    connector = connector_configuration(settings, [("public", "trips")])
+    assert connector["database.password"] == f"${{file:{file}:cdc.password}}"
+    assert connector["database.hostname"] == "postgres" and connector["database.port"] == "5432"
+    assert str(Path(file).parent) in SERVICES["connect"]["tmpfs"]
+
+
+def test_connects_start_writes_the_secret_for_itself_alone(tmp_path: Path) -> None:
+    file, start = tmp_path / "secrets", tmp_path / "start"
+    start.write_text('#!/bin/sh\nprintf "%s|" "${LAKE_CDC_PASSWORD-gone}" "$@"\n')
+    start.chmod(0o755)
+    given = {"CONNECT_START": str(start), "LAKE_CDC_PASSWORD": "a\\b$c d", "PATH": "/usr/bin:/bin"}
+    given["CONNECT_CONFIG_PROVIDERS_FILE_PARAM_ALLOWED_PATHS"] = str(file)
+    script = PROJECT / "docker" / "connect" / "start.sh"
+    done = subprocess.run(["bash", script, "start"], env=given, capture_output=True, text=True, check=True)
+    assert file.read_text() == "cdc.password=a\\\\b$c d\n" and file.stat().st_mode & 0o777 == 0o600
+    assert done.stdout == "gone|start|"
+
+
+def test_the_broker_is_configured_as_the_embedded_one(settings: Settings) -> None:
+    values = {"host": "host", "kafka_port": 1, "controller_port": 2, "kafka_dir": "dir"}
+    embedded = properties(configuration.render("server.properties", values))
+    given = environment("kafka")
+    flags = f"{given.pop('KAFKA_HEAP_OPTS')} {given.pop('KAFKA_JVM_PERFORMANCE_OPTS')}".split()
+    here = {name.removeprefix("KAFKA_").lower().replace("_", "."): value for name, value in given.items()}
+    own = {key for key in embedded | here if embedded.get(key) != here.get(key)}
+    assert own == {
+        "advertised.listeners",
+        "controller.quorum.bootstrap.servers",  # the image formats its storage with fixed voters
+        "controller.quorum.voters",
+        "inter.broker.listener.name",
+        "listener.security.protocol.map",
+        "listeners",
+        "log.dirs",
+    }
+    assert set(flags) == jvm_flags(commands.kafka_command(settings))
+
+
+def test_the_worker_is_configured_as_the_embedded_one(settings: Settings) -> None:
+    values = dict.fromkeys(("bootstrap", "host", "connect_port", "plugins", "secrets_file"), "elsewhere")
+    group = configuration.CONNECT_GROUP
+    embedded = properties(configuration.render("connect.properties", {**values, "group": group}))
+    given = environment("connect")
+    del given["LAKE_CDC_PASSWORD"]
+    flags = f"{given.pop('HEAP_OPTS')} {given.pop('KAFKA_JVM_PERFORMANCE_OPTS')}".split()
+    given["REST_ADVERTISED_HOST_NAME"] = given.pop("ADVERTISED_HOST_NAME")
+    here = {name.removeprefix("CONNECT_").lower().replace("_", "."): value for name, value in given.items()}
+    own = {key for key in embedded | here if embedded.get(key) != here.get(key)}
+    assert own == {
+        "bootstrap.servers",
+        "config.providers.file.param.allowed.paths",
+        "listeners",
+        "plugin.path",  # the image's own
+        "rest.advertised.host.name",
+    }
+    assert set(flags) == jvm_flags(commands.connect_command(settings))
+
+
+def test_postgres_is_configured_as_the_embedded_one() -> None:
+    embedded = properties(configuration.render("postgresql.conf", {"host": "host", "postgres_port": 1}))
+    program, *arguments = SERVICES["postgres"]["command"]
+    assert program == "postgres" and set(arguments[::2]) == {"-c"}
+    here = {key: value.strip() for key, value in (argument.split("=", 1) for argument in arguments[1::2])}
+    own = {key for key in embedded | here if embedded.get(key, "").strip() != here.get(key)}
+    assert own == {"listen_addresses", "port", "unix_socket_directories"}
+    assert SERVICES["postgres"]["environment"]["POSTGRES_USER"] == "postgres"
+
+
+def test_the_rest_catalog_is_started_as_the_embedded_one(settings: Settings) -> None:
+    given = environment("rest-catalog")
+    command = commands.catalog_command(settings.model_copy(update={"host": "postgres"}))
+    different = {key for key in given | dict(command.environment) if given.get(key) != command.environment.get(key)}
+    assert different == {"REST_HOST"}
+    started = re.search(r'CMD \["java",(.*?)\]', (PROJECT / "docker" / "Dockerfile").read_text(), re.DOTALL)
+    words = re.findall(r'"([^"]+)"', started[1])
+    assert {word for word in words if word.startswith("-X")} == jvm_flags(command)
+    assert words[-1] == command.arguments[-1]
+
+
+def test_versions_are_fixed_and_those_of_the_jars() -> None:
+    jars = {
+        each.attrib["name"]: each.attrib["rev"]
+        for each in ElementTree.parse(PROJECT / "jars/ivy.xml").iter("dependency")
+    }
+    tags = {name: service["image"].rpartition(":")[2] for name, service in SERVICES.items()}
+    assert tags["kafka"] == jars["kafka_2.13"] == jars["connect-runtime"]
+    assert tags["connect"] == jars["debezium-connector-postgres"]
+    bases = re.findall(r"^FROM (\S+)", (PROJECT / "docker" / "Dockerfile").read_text(), re.MULTILINE)
+    assert bases[0].startswith("python:3.11.")
+    for tag in [*tags.values(), bases[0].rpartition(":")[2]]:
+        assert re.search(r"\d+\.\d+\.\d+|\d+\.\d+|\d{4}-\d\d-\d\d", tag) and "latest" not in tag, tag
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert tags["rest-catalog"] == tags["stream"] == tags["setup"] == project["version"]
+
+
+def test_every_service_is_asked_or_ends() -> None:
+    awaited = {
+        name: wait["condition"] for each in SERVICES.values() for name, wait in each.get("depends_on", {}).items()
+    }
+    for name, service in SERVICES.items():
+        if name in ONE_SHOT:
+            assert service["restart"] == "no" and awaited[name] == "service_completed_successfully"
+        else:
+            assert service["restart"] == "unless-stopped" and service["healthcheck"]["test"]
+            assert awaited.get(name, "service_healthy") == "service_healthy"
+
+
+def test_the_core_fits_into_8_gigabytes() -> None:
+    core = {
+        name: int(service["mem_limit"].removesuffix("m"))
+        for name, service in SERVICES.items()
+        if "profiles" not in service
+    }
+    assert "kafka-ui" not in core and len(core) == 8
+    assert sum(core.values()) << 20 <= CORE_BYTES
+    for name, heap in (("kafka", 768), ("connect", 768), ("rest-catalog", 512), ("stream", 2048)):
+        assert core[name] >= 1.3 * heap
+
+
+def test_no_service_may_do_more_than_it_must() -> None:
+    for name, service in SERVICES.items():
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"], name
+        assert not {"privileged", "network_mode", "pid", "cap_add"} & set(service), name
+        assert not [volume for volume in service.get("volumes", []) if ".sock" in volume], name
+
+
+def test_only_packages_go_into_the_images() -> None:
+    allowed = (PROJECT / ".dockerignore").read_text().splitlines()
+    packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
+    assert "*" in allowed
+    assert {line[1:] for line in allowed if line.startswith("!")} == {"requirements", "jars", *packages}
+    assert allowed.index("jars/lib") > allowed.index("!jars")

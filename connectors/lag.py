@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from catalog.settings import Settings
 from connectors.inspection import partitions
@@ -39,15 +37,5 @@ def _positions(settings: Settings, topic: str) -> dict[int, int]:
         tables = json.loads((settings.state_dir / STREAM_STATUS).read_text())["tables"]
     except (FileNotFoundError, KeyError, ValueError):
         return {}
-    name = topic.removeprefix(f"{settings.topic_prefix}.")
-    table: dict[str, Any] = next((tables[key] for key in (topic, name, name.replace(".", "__")) if key in tables), {})
-    position = table.get("position")
-    parts = (json.loads(position) if isinstance(position, str) else position or {}).get("partitions", {})
-    return {int(number): _next_offset(reached) for number, reached in parts.items()}
-
-
-def _next_offset(reached: Any) -> int:
-    """A partition's next offset: alone, first of `[next_offset, previous_commit_lsn, lsn]`, or by name."""
-    if isinstance(reached, Mapping):
-        return int(reached["next_offset"])
-    return int(reached[0] if isinstance(reached, list) else reached)
+    position = next((table.get("position") for table in tables.values() if table.get("topic") == topic), None)
+    return {int(number): int(offset) for number, offset in (position or {}).items()}

@@ -40,11 +40,6 @@ class Change:
     upserts: pa.Table
     missing: list[Missing] = field(default_factory=list)
 
-    @property
-    def empty(self) -> bool:
-        """True when the table stays as it is."""
-        return not self.truncate and len(self.touched) == 0
-
 
 def fold(events: Events, key: tuple[str, ...]) -> Change:
     """Fold events of one table, given in topic order, to one change per key."""

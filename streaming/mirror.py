@@ -113,14 +113,11 @@ class Mirror(TableWriter):
         self.load()
 
     def apply(self, events: Events, position: Position) -> None:
-        """Apply events and move to `position`, in one commit; no commit where nothing changes."""
+        """Apply events and move to `position`, in one commit, also where they cancel each other out."""
         change = fold(events, self.source.key)
-        if change.empty:
-            self.position = position
-            return
         self.land(lambda: self._commit(change, position), position)
 
-    def _commit(self, change: Change, position: Position) -> int | None:
+    def _commit(self, change: Change, position: Position) -> int:
         files = {} if change.truncate else self.files
         touched = self._touched(change, files.values())
         rows = self._with_old_values(change, files)
@@ -130,8 +127,6 @@ class Mirror(TableWriter):
         if change.truncate:
             head = self.table.overwrite(position, self.head, added=new_files, branch=self.branch, facts=facts)
             marked: Sequence[MirrorFile] = ()
-        elif not touched and not new_files:
-            return None
         else:
             marked = list(self._pool.map(self._write_vector, touched))
             vectors = [

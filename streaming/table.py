@@ -83,7 +83,8 @@ class TableStream:
         decoded = self._decode(records)
         self._set_aside(records, decoded.rejects, lacking)
         _refuse_regression(decoded.events, _position(self.changelog), self.name)
-        jobs = [pool.submit(self._append, decoded.events, ranges), pool.submit(self._mirror, decoded.events, ranges)]
+        read = _read_up_to(records, decoded.rejects)
+        jobs = [pool.submit(step, decoded.events, ranges, read) for step in (self._append, self._mirror)]
         for failure in [job.exception() for job in jobs]:
             if failure is not None:
                 raise failure
@@ -135,7 +136,7 @@ class TableStream:
         if count:
             log.warning("records set aside", table=self.name, count=count, first=rejects[0].reason)
 
-    def _append(self, events: Events, ranges: Sequence[OffsetRange]) -> None:
+    def _append(self, events: Events, ranges: Sequence[OffsetRange], read: dict[int, int]) -> None:
         position = _position(self.changelog)
         mine = _from_position(events, position)
         for segment in segments(mine, position.copy):
@@ -144,9 +145,9 @@ class TableStream:
                 at = replace(at, generation=at.generation + 1, generation_start=_first_offset(segment.events))
             end = at.moved(_ends_of(segment.events), copy=None if segment.ends else segment.copy)
             self.changelog.append(segment.events, end, self.source)
-        self._arrive(self.changelog, ranges)
+        self._arrive(self.changelog, ranges, read)
 
-    def _mirror(self, events: Events, ranges: Sequence[OffsetRange]) -> None:
+    def _mirror(self, events: Events, ranges: Sequence[OffsetRange], read: dict[int, int]) -> None:
         mirror = self.mirror
         mine = _from_position(events, _position(mirror))
         for segment in segments(mine, _initial_copy(mirror)):
@@ -165,14 +166,18 @@ class TableStream:
             mirror.append_copied(segment.events.after, end)
             if segment.ends:
                 mirror.finish_copy()
-        self._arrive(mirror, ranges)
+        self._arrive(mirror, ranges, read)
         self.finish_resync()
 
-    def _arrive(self, writer: TableWriter, ranges: Sequence[OffsetRange]) -> None:
-        """Past the last record to the ranges' ends: what lies between holds no records, so no commit is due."""
+    def _arrive(self, writer: TableWriter, ranges: Sequence[OffsetRange], read: dict[int, int]) -> None:
+        """To the ranges' ends. A commit is due only for rejects behind the last event: tombstones and markers wait."""
         position = _position(writer)
         ends = {r.partition: PartitionPosition(max(r.end, position.next_offset(r.partition))) for r in ranges}
-        writer.position = position.moved(ends)
+        arrived = position.moved(ends)
+        if any(position.next_offset(partition) < offset for partition, offset in read.items()):
+            writer.stand(arrived)
+        else:
+            writer.position = arrived
 
     def finish_resync(self) -> None:
         """Adopt a resynced generation once it has passed the offset at which it equals the source."""
@@ -192,6 +197,14 @@ def _position(writer: TableWriter) -> Position:
 def _initial_copy(mirror: Mirror) -> Copy | None:
     copy = _position(mirror).copy
     return copy if copy is not None and copy.until is None else None
+
+
+def _read_up_to(records: pa.Table, rejects: Sequence[Reject]) -> dict[int, int]:
+    """By partition, the offset after the last reject."""
+    ends: dict[int, int] = {}
+    for reject in rejects:
+        ends[records["partition"][reject.row].as_py()] = records["offset"][reject.row].as_py() + 1
+    return ends
 
 
 def _first_offset(events: Events) -> int:

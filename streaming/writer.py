@@ -44,21 +44,20 @@ class TableWriter:
             raise LakehouseError(f"{self.table.identifier} was never written")
         return self._committed
 
-    def land(self, commit: Callable[[], int | None], position: Position) -> None:
-        """Run `commit` until it lands (or finds nothing to do, None), planning again after compactions.
+    def stand(self, position: Position) -> None:
+        """Commit a position whose records change no row: an empty snapshot, so that all can see it was reached."""
+        self.land(lambda: self.table.row_delta(position, self.head, branch=self.branch), position)
 
-        Raises FencedError, ComponentError.
-        """
+    def land(self, commit: Callable[[], int], position: Position) -> None:
+        """Run `commit` until it lands, planning again after compactions. Raises FencedError, ComponentError."""
         for attempt in range(_ATTEMPTS):
             try:
-                head = commit()
+                self.head = commit()
             except StaleSnapshotError as stale:
                 log.info("commit refused, planning again", table=self.table.identifier, attempt=attempt, why=str(stale))
                 self.catch_up()
                 continue
-            self.position = position
-            if head is not None:
-                self.head, self._committed = head, position
+            self.position = self._committed = position
             return
         raise LakehouseError(
             f"{self.table.identifier}: {_ATTEMPTS} commits in a row were refused",

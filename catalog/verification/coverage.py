@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.errors import LakehouseError, VerificationError
 from catalog.history import lake_name, snapshot_entries
-from catalog.positions import PartitionPosition, Position, position_of
+from catalog.positions import Position, position_of
 from catalog.settings import Settings
 from catalog.source import SourceTable
 from catalog.tables.cdc import NEXT_GENERATION
@@ -56,7 +56,7 @@ def wait_covered(
         for name, table in list(waiting.items()):
             target = targets[table.topic(settings.topic_prefix)]
             try:
-                pinned[name] = pin(catalog, table, target, _said(status.get(table.mirror)))
+                pinned[name] = pin(catalog, table, target)
                 del waiting[name]
             except LakehouseError as lagging:
                 reasons[name] = _explained(lagging, status.get(table.mirror, {}))
@@ -74,33 +74,20 @@ def _explained(lagging: LakehouseError, status: Mapping[str, Any]) -> str:
     return f"the stream stopped this table: {status.get('reason')}\n  → {status.get('remedy')}"
 
 
-def pin(
-    catalog: Catalog, source: SourceTable, target: Mapping[int, int], said: Mapping[int, int] | None = None
-) -> Pinned:
-    """Pin the current snapshots. Raises VerificationError when one is missing, under construction or behind.
-
-    `said` is how far the stream says that it came, read before. Changes that cancel each other out, an insert and its
-    delete, reach the changelog and make no commit to the mirror: where the stream says that it passed the target, the
-    mirror stands for that position, and the comparison with the changelog up to there proves it.
-    """
+def pin(catalog: Catalog, source: SourceTable, target: Mapping[int, int]) -> Pinned:
+    """Pin the current snapshots. Raises VerificationError when one is missing, under construction or behind."""
     mirror, at, mirror_snapshot = _head(catalog, source.mirror)
-    if said is not None and all(said.get(number, 0) >= offset for number, offset in target.items()):
-        passed = {number: offset for number, offset in said.items() if offset > at.next_offset(number)}
-        at = at.moved({number: PartitionPosition(offset) for number, offset in passed.items()})
     _require_covered(source.mirror, at, target)
     changelog, changelog_at, changelog_snapshot = _head(catalog, source.changelog)
-    _require_covered(source.changelog, changelog_at, _beyond(at, said or {}, target))
+    _require_covered(source.changelog, changelog_at, _reached(at, target))
     if mirror_snapshot is None:
         at = replace(at, generation=changelog_at.generation)
     return Pinned(source, mirror, changelog, mirror_snapshot, changelog_snapshot, at)
 
 
-def _beyond(at: Position, said: Mapping[int, int], target: Mapping[int, int]) -> dict[int, int]:
-    """What the changelog must cover: where the mirror is; the target alone where the stream says both are there."""
-    return {
-        number: target.get(number, 0) if said.get(number, 0) >= partition.next_offset else partition.next_offset
-        for number, partition in at.partitions.items()
-    }
+def _reached(at: Position, target: Mapping[int, int]) -> dict[int, int]:
+    """What the changelog must cover: the target, and each event that the mirror has."""
+    return {number: max(target.get(number, 0), partition.next_offset) for number, partition in at.partitions.items()}
 
 
 def stream_status(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -110,14 +97,6 @@ def stream_status(settings: Settings) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError):
         return {}
     return {lake_name(name): table for name, table in (status.get("tables") or {}).items()}
-
-
-def _said(status: Mapping[str, Any] | None) -> dict[int, int] | None:
-    """How far a running table came, by the stream's own word at the end of an epoch."""
-    position = (status or {}).get("position")
-    if status is None or status.get("state") != "running" or not isinstance(position, dict):
-        return None
-    return {int(number): int(offset) for number, offset in position.items()}
 
 
 def _head(catalog: Catalog, name: str) -> tuple[Table, Position, int | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from catalog.positions import Position
 from catalog.source import SourceTable
 from streaming.envelope import Events
+from streaming.iceberg import IcebergTable, LiveFile, written_live
 from streaming.shape import shaped
 from streaming.store import WrittenFile
 from streaming.writer import TableWriter
@@ -18,9 +20,11 @@ _MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
 class Changelog(TableWriter):
-    """Appends events; its files are partitioned by hour of commit. `written` counts files since the last merge."""
+    """Appends events; its files are partitioned by hour of commit. `recent` are this run's files, by hour."""
 
-    written = 0
+    def __init__(self, table: IcebergTable) -> None:
+        super().__init__(table)
+        self.recent: dict[int, list[LiveFile]] = {}
 
     def append(self, events: Events, position: Position, source: SourceTable) -> None:
         """Append events and move to `position`, in one commit."""
@@ -28,10 +32,16 @@ class Changelog(TableWriter):
             self.position = position
             return
         rows = self.rows(events, position.generation, source)
-        added = [self.table.data_file(file, hour) for hour, file in self.write(rows)]
-        self.written += len(added)
+        written = self.write(rows)
+        added = [self.data_file(file, hour) for hour, file in written]
         facts = {"lake.events": str(len(events))}
         self.land(lambda: self.table.row_delta(position, self.head, added=added, facts=facts), position)
+        for (hour, file), java in zip(written, added, strict=True):
+            self.recent.setdefault(hour, []).append(written_live(file, java))
+
+    def data_file(self, written: WrittenFile, hour: int) -> Any:
+        """The description of a file of one hour, counted from 1970: Iceberg reads an hour back as that number."""
+        return self.table.data_file(written, f"committed_at_hour={hour}")
 
     def rows(self, events: Events, generation: int, source: SourceTable) -> pa.Table:
         """Events as rows of the changelog."""
@@ -54,18 +64,18 @@ class Changelog(TableWriter):
         }
         return pa.table(columns)
 
-    def write(self, rows: pa.Table) -> list[tuple[str, WrittenFile]]:
-        """Write rows to one file per hour of commit, with each one's partition."""
+    def write(self, rows: pa.Table) -> list[tuple[int, WrittenFile]]:
+        """Write rows to one file per hour of commit."""
         shape = shaped(rows, self.table.arrow_schema)
         hours = pc.divide(shape["committed_at"].cast(pa.int64()), _MICROSECONDS_PER_HOUR)
-        location = self.table.data_location
-        written = []
-        for hour in pc.unique(hours).to_pylist():
-            part = shape.filter(pc.equal(hours, hour))
-            folder = f"{location}/committed_at_hour={datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%d-%H}"
-            # Iceberg reads an hour partition back as the number of hours since 1970, not as the folder's text.
-            written.append((f"committed_at_hour={hour}", self.table.lake.store.write_parquet(folder, part)))
-        return written
+        return [
+            (hour, self.write_hour(hour, shape.filter(pc.equal(hours, hour)))) for hour in pc.unique(hours).to_pylist()
+        ]
+
+    def write_hour(self, hour: int, rows: pa.Table) -> WrittenFile:
+        """Write rows of one hour."""
+        folder = f"committed_at_hour={datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%d-%H}"
+        return self.table.lake.store.write_parquet(f"{self.table.data_location}/{folder}", rows)
 
 
 def _struct(table: pa.Table, valid: pa.Array) -> pa.StructArray:

@@ -134,7 +134,7 @@ class Copier:
             written = self._lake.store.write_parquet(mirror.data_location, shaped(ordered, mirror.arrow_schema))
             mirror_files.append(mirror.data_file(written))
             copied = _copied_rows(ordered, source, point, generation)
-            changelog_files += [changelog.data_file(file, hour) for hour, file in writer.write(copied)]
+            changelog_files += [writer.data_file(file, hour) for hour, file in writer.write(copied)]
         return rows, mirror_files, changelog_files
 
 

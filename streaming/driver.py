@@ -186,7 +186,7 @@ class Driver:
         topics = self.audit.read(list(ranges))
         for name in ranges:
             self._check(name, topics.get(name))
-        for records, part in slices(frame, ranges, self.settings.slice_bytes):
+        for records, part in slices(frame, ranges, self.settings.slice_bytes, careful=epoch == 0):
             running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
             for name, stop in apply_slice(records, part, running, self._across, self._inside).items():
                 self._stop_table(self.streams[name].name, stop)

@@ -17,16 +17,18 @@ from streaming.merging import merge_changelog, merge_mirror
 from streaming.table import TableStream
 
 Ranges = Mapping[str, Sequence[OffsetRange]]
-_FEW_RECORDS = 8
-"""So many records of the largest size (32 MiB) fit into memory without asking for their sizes first."""
+_FEW_RECORDS = 1000
+"""So many records are taken without asking for their sizes first, unless the epoch is the first after a start: if they
+were too large for the memory, then that is how it goes on.
+"""
 _BLOCK = 256
 """Records whose sizes are summed together when slices are cut."""
 
 
-def slices(frame: DataFrame, ranges: Ranges, limit: int) -> Iterator[tuple[pa.Table, Ranges]]:
+def slices(frame: DataFrame, ranges: Ranges, limit: int, *, careful: bool) -> Iterator[tuple[pa.Table, Ranges]]:
     """The epoch's records, in offset order, as (records, ranges) of at most about `limit` bytes each."""
     records = sum(offsets.end - offsets.start for parts in ranges.values() for offsets in parts)
-    cuts = [ranges] if records <= _FEW_RECORDS else cut(_sizes(frame), ranges, limit)
+    cuts = [ranges] if records <= _FEW_RECORDS and not careful else cut(_sizes(frame), ranges, limit)
     wanted = frame.select("topic", "partition", "offset", "key", "value")
     for part in cuts:
         chosen = wanted if len(cuts) == 1 else wanted.where(_within(part))

@@ -7,7 +7,6 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -158,8 +157,3 @@ class KeyCache:
         dropped = self._files.pop(path, None)
         if dropped is not None:
             self.held -= dropped.nbytes
-
-
-def written_live(written: Any, java: Any) -> LiveFile:
-    """The file that a commit has just added, bounds still unknown to the caller."""
-    return LiveFile(written.path, written.size, written.rows, None, None, None, java)

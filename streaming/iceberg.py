@@ -55,7 +55,11 @@ class LiveFile:
     upper: bytes | None
     vector: Vector | None
     java: Any
-    partition: int | None = None
+
+
+def written_live(written: WrittenFile, java: Any) -> LiveFile:
+    """A file that a commit has just added."""
+    return LiveFile(written.path, written.size, written.rows, None, None, None, java)
 
 
 class Lake:
@@ -181,8 +185,7 @@ class IcebergTable:
             size, count = found["file-size-in-bytes"], found["record-count"]
             vector = Vector(found["file-path"], size, count, found["referenced-data-file"], *place)
         path, size, rows = fields["file-path"], fields["file-size-in-bytes"], fields["record-count"]
-        partition = next(iter(_values(fields.get("partition"))), None)
-        return LiveFile(path, size, rows, lower, upper, vector, java, partition)
+        return LiveFile(path, size, rows, lower, upper, vector, java)
 
     def data_file(self, written: WrittenFile, partition: str = "") -> Any:
         """The Java description of a written Parquet file; `partition` as `name=value`."""
@@ -346,11 +349,6 @@ class IcebergTable:
     def set_property(self, name: str, value: str) -> None:
         """Set a table property that is not a position."""
         self.java.updateProperties().set(name, value).commit()
-
-
-def _values(partition: Any) -> list[Any]:
-    """The values of a partition, which the parser writes as an object by field id or as a list."""
-    return list(partition.values()) if isinstance(partition, dict) else list(partition or [])
 
 
 def _bounds(encoded: Any) -> dict[str, bytes]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,7 @@ import structlog
 
 from catalog.errors import StaleSnapshotError
 from streaming.changelog import Changelog
-from streaming.iceberg import LiveFile
+from streaming.iceberg import LiveFile, written_live
 from streaming.mirror import Mirror
 from streaming.puffin import read_vector
 from streaming.shape import shaped
@@ -80,34 +79,26 @@ def merge_mirror(mirror: Mirror, threshold: int) -> int:
 
 
 def merge_changelog(changelog: Changelog, threshold: int) -> int:
-    """Merge a changelog's small files of one hour if enough have gathered; returns how many files went."""
-    if changelog.written < threshold:
-        return 0
-    changelog.written = 0
-    hours: dict[int, list[LiveFile]] = defaultdict(list)
-    for file in changelog.table.live_files(None):
-        if file.partition is not None:
-            hours[file.partition].append(file)
-    return sum(_merge_hour(changelog, hour, due(files, threshold)) for hour, files in hours.items())
+    """Merge this run's small files of an hour where enough have gathered; returns how many files went."""
+    return sum(_merge_hour(changelog, hour, due(files, threshold)) for hour, files in list(changelog.recent.items()))
 
 
 def _merge_hour(changelog: Changelog, hour: int, chosen: Sequence[LiveFile]) -> int:
-    if not chosen or changelog.position is None or changelog.head is None:
+    if not chosen or changelog.head is None:
         return 0
     rows = _live_rows(changelog, chosen).sort_by([("generation", "ascending"), ("topic_offset", "ascending")])
-    folder = f"{changelog.table.data_location}/committed_at_hour={_hour_name(hour)}"
-    written = changelog.table.lake.store.write_parquet(folder, rows)
-    added = [changelog.table.data_file(written, f"committed_at_hour={hour}")]
+    written = changelog.write_hour(hour, rows)
+    added = changelog.data_file(written, hour)
     try:
-        changelog.head = changelog.table.rewrite(changelog.committed, changelog.head, chosen, added)
+        changelog.head = changelog.table.rewrite(changelog.committed, changelog.head, chosen, [added])
     except StaleSnapshotError as refused:
+        changelog.recent.pop(hour)
         _give_up(changelog, refused)
         return 0
+    gone = {file.path for file in chosen}
+    kept = [file for file in changelog.recent[hour] if file.path not in gone]
+    changelog.recent[hour] = [*kept, written_live(written, added)]
     return len(chosen)
-
-
-def _hour_name(hour: int) -> str:
-    return f"{datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%d-%H}"
 
 
 def _live_rows(writer: TableWriter, files: Sequence[LiveFile]) -> pa.Table:

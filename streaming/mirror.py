@@ -21,9 +21,9 @@ from catalog.source import SourceTable
 from catalog.tables.cdc import NEXT_GENERATION
 from streaming import puffin
 from streaming.envelope import Events
-from streaming.files import KeyCache, MirrorFile, WantedRange, mirror_file, written_live
+from streaming.files import KeyCache, MirrorFile, WantedRange, mirror_file
 from streaming.folding import Change, Missing, fold
-from streaming.iceberg import MAIN, IcebergTable, LiveFile, Vector
+from streaming.iceberg import MAIN, IcebergTable, LiveFile, Vector, written_live
 from streaming.keys import FileKeys, KeyNumbers, key_numbers
 from streaming.shape import shaped
 from streaming.writer import TableWriter

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from catalog.errors import TableStoppedError
 from catalog.positions import Position, PositionLostError
 from catalog.source import SourceTable
+from catalog.tables.cdc import SOURCE_PROPERTY
 from streaming.audit import Topic
 from streaming.changelog import Changelog
 from streaming.files import KeyCache
@@ -29,7 +30,10 @@ class Opener:
         Raises TableStoppedError.
         """
         self._schemas.create(source)
-        mirror = Mirror(self._lake.table(source.mirror), source, self._cache, self._pool)
+        table = self._lake.table(source.mirror)
+        persisted = table.property(SOURCE_PROPERTY)
+        known = SourceTable.from_json(persisted) if persisted else source
+        mirror = Mirror(table, known, self._cache, self._pool)
         changelog = Changelog(self._lake.table(source.changelog))
         for writer in (changelog, mirror):
             try:
@@ -44,8 +48,9 @@ class Opener:
                 writer.position = Position(topic.topic_id)
             check_topic(source.qualified, writer.position, topic)
         assert topic is not None
-        stream = TableStream(source, topic.name, topic.topic_id, changelog, mirror, quarantine, self._schemas)
-        stream.follow_schema()
+        stream = TableStream(known, topic.name, topic.topic_id, changelog, mirror, quarantine, self._schemas)
+        if known != source:  # it changed while nobody looked
+            stream.follow_schema()
         stream.finish_resync()
         return stream
 

@@ -131,12 +131,11 @@ class Table:
     def delete_file(self, vector: Vector) -> Vector:
         return vector
 
-    def live_files(self, key_column: str | None, branch: str = MAIN) -> Iterator[LiveFile]:
+    def live_files(self, key_column: str, branch: str = MAIN) -> Iterator[LiveFile]:
         head = self.head(branch)
         for file, vector in self.metadata.snapshots[head].files.values() if head else ():
             lower, upper = _bounds(self.lake.store.read_parquet(file.path), key_column)
-            hour = int(file.partition.partition("=")[2]) if file.partition.startswith("committed_at_hour") else None
-            yield LiveFile(file.path, file.size, file.rows, lower, upper, vector, file, hour)
+            yield LiveFile(file.path, file.size, file.rows, lower, upper, vector, file)
 
     def row_delta(
         self,
@@ -236,10 +235,8 @@ class Table:
         return found
 
 
-def _bounds(table: pa.Table, column: str | None) -> tuple[bytes | None, bytes | None]:
+def _bounds(table: pa.Table, column: str) -> tuple[bytes | None, bytes | None]:
     """Bounds of a column in Iceberg's single-value serialization; long texts truncated, the upper one upwards."""
-    if column is None:
-        return None, None
     kind, extremes = table.schema.field(column).type, pc.min_max(table[column]).as_py()
     if pa.types.is_integer(kind):
         size = kind.bit_width // 8

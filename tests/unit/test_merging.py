@@ -1,0 +1,58 @@
+"""Which small files are merged: the fullest class of size, bounded in bytes, deleted rows discounted."""
+
+import pytest
+
+from streaming.iceberg import LiveFile, Vector
+from streaming.merging import due, size_class
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
+def file(size, rows=100, deleted=0, name=""):
+    vector = Vector("v", 1, deleted, "f", 4, 1) if deleted else None
+    return LiveFile(f"{name or size}-{rows}-{deleted}", size, rows, None, None, vector, None)
+
+
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [
+        (0, 0),
+        (1, 0),
+        (256 * KIB, 0),
+        (256 * KIB + 1, 1),
+        (MIB, 1),
+        (MIB + 1, 2),
+        (4 * MIB, 2),
+        (4 * MIB + 1, 3),
+        (16 * MIB, 3),
+        (16 * MIB + 1, 4),
+    ],
+)
+def test_each_class_is_four_times_the_one_before(size, number):
+    assert size_class(size) == number
+
+
+def test_too_few_of_each_class_are_left_alone():
+    assert due([*[file(KIB)] * 3, *[file(MIB)] * 3], 4) == []
+
+
+def test_the_fullest_class_is_chosen_whole():
+    small, middle = [file(KIB, name=str(n)) for n in range(5)], [file(MIB, name=str(n)) for n in range(4)]
+    assert due([*middle, *small], 4) == small
+
+
+def test_a_merge_is_bounded_in_bytes():
+    chosen = due([file(15 * MIB, name=str(n)) for n in range(10)], 4)
+    assert sum(member.size for member in chosen) <= 64 * MIB
+    assert len(chosen) == 4
+
+
+def test_large_files_are_left_to_maintenance():
+    assert due([file(16 * MIB + 1, name=str(n)) for n in range(10)], 2) == []
+
+
+def test_a_mostly_dead_file_counts_as_what_is_alive_of_it():
+    dead = file(40 * MIB, 100, 99)
+    assert due([dead, file(300 * KIB, name="a"), file(300 * KIB, name="b")], 3)[0] == dead
+    assert due([file(40 * MIB, 100, 40)] * 3, 3) == []
+    assert due([file(80 * MIB, 100, 99)] * 3, 3) == []

@@ -1,0 +1,66 @@
+"""A source table's names, its rows' shape, and its persisted form."""
+
+import pyarrow as pa
+import pytest
+
+from catalog.source import SourceColumn, SourceTable
+from catalog.tables.cdc import changelog_schema, create_table, mirror_schema, spark_type
+
+COLUMNS = (
+    SourceColumn("id", 1, "bigint", False, True),
+    SourceColumn("mood", 3, "mood", True, False),
+    SourceColumn("amount", 4, "numeric(10,2)", False, True),
+)
+TRIPS = SourceTable("public", "trips", COLUMNS, ("id",), True)
+OTHER = SourceTable("other", "trips", COLUMNS, ("mood", "id"), False)
+
+
+def test_names():
+    assert (TRIPS.mirror, TRIPS.changelog) == ("taxi_cdc.trips", "taxi_cdc.trips_cdc")
+    assert (OTHER.mirror, OTHER.changelog) == ("taxi_cdc.other__trips", "taxi_cdc.other__trips_cdc")
+    assert (TRIPS.topic("lakehouse"), OTHER.topic("lakehouse")) == ("lakehouse.trips", "lakehouse.other.trips")
+    assert (TRIPS.qualified, OTHER.qualified) == ("public.trips", "other.trips")
+
+
+@pytest.mark.parametrize("table", [TRIPS, OTHER], ids=["public", "other"])
+def test_persisted_and_read_it_is_the_same(table):
+    read = SourceTable.from_json(table.to_json())
+    assert read == table
+    assert read.columns[1].type.arrow == pa.string()
+
+
+def test_only_keys_are_required():
+    assert [field.nullable for field in mirror_schema(OTHER)] == [False, False, True]
+    assert mirror_schema(TRIPS).types == [pa.int64(), pa.string(), pa.decimal128(10, 2)]
+
+
+def test_the_changelog_holds_key_and_both_images():
+    schema = changelog_schema(OTHER)
+    assert schema.names[-3:] == ["key", "before", "after"]
+    assert [field.name for field in schema.field("key").type] == ["mood", "id"]
+    assert all(field.nullable for field in schema.field("before").type)
+    assert not schema.field("committed_at").nullable
+
+
+def test_the_statement_that_creates_a_table():
+    statement = create_table("iceberg.a.b", mirror_schema(TRIPS), partition="days(at)", properties={"owner": "it's"})
+    assert statement == (
+        "CREATE TABLE IF NOT EXISTS iceberg.a.b (\n  `id` bigint NOT NULL,\n  `mood` string,\n"
+        "  `amount` decimal(10,2)\n) USING iceberg\nPARTITIONED BY (days(at))\nTBLPROPERTIES ('owner' = 'it\\'s')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arrow", "spark"),
+    [
+        (pa.timestamp("us"), "timestamp_ntz"),
+        (pa.timestamp("us", "UTC"), "timestamp"),
+        (pa.list_(pa.decimal128(4, 1)), "array<decimal(4,1)>"),
+        (pa.struct([("a", pa.binary()), ("b", pa.date32())]), "struct<`a`:binary,`b`:date>"),
+        (pa.float32(), "float"),
+        (pa.bool_(), "boolean"),
+    ],
+    ids=str,
+)
+def test_spark_s_name_of_a_type(arrow, spark):
+    assert spark_type(arrow) == spark

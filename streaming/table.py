@@ -82,7 +82,8 @@ class TableStream:
             records = _of_ranges(records, lacking)
         decoded = self._decode(records)
         self._set_aside(records, decoded.rejects, lacking)
-        _refuse_regression(decoded.events, _position(self.changelog), self.name)
+        position = _position(self.changelog)
+        _refuse_regression(_from_position(decoded.events, position), position, self.name)
         read = _read_up_to(records, decoded.rejects)
         jobs = [pool.submit(step, decoded.events, ranges, read) for step in (self._append, self._mirror)]
         for failure in [job.exception() for job in jobs]:
@@ -121,6 +122,8 @@ class TableStream:
         changed = self.schemas.follow(self.source, self.changelog.table, self.mirror.table)
         if changed is None:
             return False
+        # Events from before a column was dropped may still come.
+        self._ignored |= {c.name for c in self.source.columns} - {c.name for c in changed.columns}
         self.source = self.mirror.source = changed
         for writer in (self.changelog, self.mirror):
             writer.catch_up()

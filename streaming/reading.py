@@ -58,7 +58,10 @@ class Reader:
         self._get: Callable[[dict[str, Any]], tuple[Any, ...]] = (
             itemgetter(*self.names) if len(self.names) > 1 else lambda image: (image[self.names[0]],)
         )
-        self._key_places = [self.names.index(name) for name in source.key]
+        places = [self.names.index(name) for name in source.key]
+        self._key_of: Callable[[tuple[Any, ...]], tuple[Any, ...]] = (
+            itemgetter(*places) if len(places) > 1 else lambda image: (image[places[0]],)
+        )
 
     def read(self, row: int, key: bytes | None, value: bytes, rows: Rows) -> None:
         """Add the record at place `row` of the slice to `rows`. Raises UnreadableError."""
@@ -109,7 +112,7 @@ class Reader:
         image = after if op in HAS_AFTER else before
         if image is None:
             raise UnreadableError(f"operation {op} without its {'new' if op in HAS_AFTER else 'old'} row")
-        if any(image[place] is None for place in self._key_places):
+        if None in self._key_of(image):
             raise UnreadableError("missing key column in the row", key_readable=False)
 
 

@@ -74,8 +74,11 @@ def _plain(values: list[Any], kind: ColumnType) -> pa.Array:
     return pa.array(values, kind.arrow)
 
 
+_WHOLE = {int, type(None)}
+
+
 def _integers(values: list[Any], kind: ColumnType) -> pa.Array:
-    if any(value.__class__ is not int and value is not None for value in values):
+    if not set(map(type, values)) <= _WHOLE:
         raise ValueError("not a whole number")
     return pa.array(values, kind.arrow)
 

@@ -179,6 +179,7 @@ def test_a_column_that_an_older_event_lacks_is_null():
         (envelope("c", after=5), "not an object"),
         (envelope("c", after=ROW, lsn="x"), "not a Debezium envelope: lsn"),
         (envelope("c", after=ROW, ts_us=None), "ts_us is missing"),
+        (envelope("c", after=ROW, sequence=5), "not a Debezium envelope: lsn"),
         (envelope("c", after=ROW, sequence="x"), "not a Debezium envelope: lsn"),
         (envelope("c", after=ROW, sequence='{"a": 1}'), "not a Debezium envelope: lsn"),
         (envelope("c", after=ROW, snapshot=None), "source.snapshot is None"),

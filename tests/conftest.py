@@ -22,13 +22,16 @@ from catalog.readers import duckdb_connection, iceberg_catalog
 from catalog.settings import PREFIX, PROJECT, Settings
 from catalog.verification import VerificationReport, verify
 from connectors.load import load_trips
-from connectors.setup import ensure_connector, ensure_source
+from connectors.setup import ensure_source
 from connectors.traffic import Counts, run_traffic
+from lake.stack import steps
 from stack import control, ports, processes
 from stack.components import COMPONENTS
 
 TRIPS = 5_000
 """Real trips that are in the source before the connector is registered: the initial copy."""
+EPOCH_RECORDS = 2_000
+"""So that the copy takes several epochs."""
 WAIT_SECONDS = 120.0
 OFFSETS = range(50_000, 0, -10_000)
 """From the far end, where a person's own stacks are not."""
@@ -47,14 +50,16 @@ def pytest_configure(config: pytest.Config) -> None:
 class Stack:
     """A running stack: every reader here is another engine than the stream that writes."""
 
+    trips_before_the_copy = TRIPS
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     @property
     def environment(self) -> dict[str, str]:
         """What a command needs to find this stack and no other."""
-        own = {"LAKE_STATE_DIR": str(self.settings.state_dir), "LAKE_PORT_OFFSET": str(self.settings.port_offset)}
-        return {**os.environ, **own}
+        own = ("state_dir", "port_offset", "max_offsets_per_trigger")
+        return {**os.environ, **{f"{PREFIX}{name}".upper(): str(getattr(self.settings, name)) for name in own}}
 
     def lake(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         """Run the command line as people do."""
@@ -145,9 +150,12 @@ def _source_with_trips(settings: Settings) -> None:
     load_trips(settings, TRIPS)
 
 
-def bring_up(settings: Settings) -> Stack:
+def bring_up(state_dir: Path, port_offset: int) -> Stack:
     """Up as `lake up` does it, with trips in the source before the connector copies it."""
-    control.up(settings, then={"postgres": _source_with_trips, "connect": ensure_connector})
+    settings = Settings(
+        _env_file=None, state_dir=state_dir, port_offset=port_offset, max_offsets_per_trigger=EPOCH_RECORDS
+    )
+    control.up(settings, then={**steps(), "postgres": _source_with_trips})
     return Stack(settings)
 
 
@@ -155,18 +163,18 @@ def bring_up(settings: Settings) -> Stack:
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The stack that the session shares. Tests leave it running, with every table that is not theirs equal."""
     kept, offset = request.config.getoption("--stack-dir"), request.config.getoption("--stack-offset")
+    if offset is None:
+        offset = 0 if kept else free_offset()
     if kept is not None:
-        yield bring_up(Settings(_env_file=None, state_dir=kept, port_offset=offset or 0))
+        yield bring_up(kept, offset)
         return
     folder = Path(tempfile.mkdtemp(prefix="lakehouse-test-"))
-    settings = Settings(
-        _env_file=None, state_dir=folder / "state", port_offset=free_offset() if offset is None else offset
-    )
+    own = Settings(_env_file=None, state_dir=folder / "state", port_offset=offset)
     try:
-        yield bring_up(settings)
+        yield bring_up(own.state_dir, offset)
     finally:
-        control.down(settings)
-        assert not processes.leftovers(settings)
+        control.down(own)
+        assert not processes.leftovers(own)
         shutil.rmtree(folder)
 
 

@@ -1,4 +1,4 @@
-"""From a statement in Postgres to the record in Kafka, over the registered connector of a running stack."""
+"""From a statement in Postgres to the record in Kafka, over the registered connector of the shared stack."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 
 from catalog.errors import ComponentError, LakehouseError, SourceError
-from catalog.settings import Settings, load_settings
+from catalog.settings import Settings
 from connectors.inspection import Record, partitions, read_records, topic_settings
 from connectors.registration import register
-from connectors.setup import ensure_connector, ensure_source
+from connectors.setup import ensure_source
 from connectors.source import PUBLISHED, SQL, connected, published_tables
 from connectors.topics import ensure_topics
 from connectors.worker import Worker
@@ -18,17 +18,6 @@ from connectors.worker import Worker
 ARRIVAL_SECONDS = 120.0
 """An initial copy may still be under way; changes come after it."""
 TRIP = 8_000_000_000_000
-
-
-@pytest.fixture(scope="module")
-def settings() -> Settings:
-    found = load_settings()
-    try:
-        ensure_source(found)
-        ensure_connector(found)
-    except ComponentError as down:
-        pytest.fail(f"the stack does not run: scripts/lake up ({down})")
-    return found
 
 
 @pytest.fixture

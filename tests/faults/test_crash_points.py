@@ -1,0 +1,70 @@
+"""The streaming job killed between two steps of an epoch or of a copy: what was done is not done again, the rest is."""
+
+import subprocess
+import sys
+
+import pytest
+
+from catalog.settings import PROJECT
+from stack.supervision import Supervisor
+
+MAIN = ("payment_types", "trips", "vendors")
+CRASHING = """
+import os, signal, sys
+from importlib import import_module
+from streaming import __main__ as job
+
+module, owner, method, when, which = sys.argv[1:]
+owner = getattr(import_module(f"streaming.{module}"), owner)
+original, calls = getattr(owner, method), 0
+
+def crashing(*arguments, **options):
+    global calls
+    calls += 1
+    if when == "before" and calls == int(which):
+        os.kill(os.getpid(), signal.SIGKILL)
+    result = original(*arguments, **options)
+    if when == "after" and calls == int(which):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+setattr(owner, method, crashing)
+job.main()
+"""
+IN_AN_EPOCH = [
+    ("changelog", "Changelog", "append", "before"),
+    ("changelog", "Changelog", "append", "after"),
+    ("mirror", "Mirror", "apply", "before"),
+    ("mirror", "Mirror", "apply", "after"),
+    ("store", "Store", "write_vector", "after"),
+    ("table", "TableStream", "apply", "after"),
+]
+
+
+@pytest.fixture
+def crash(stack):
+    """Runs the streaming job in the place of the stack's own until it kills itself at a step."""
+    supervisor = Supervisor(stack.settings)
+
+    def run(module: str, owner: str, method: str, when: str, which: int, change) -> None:
+        supervisor.stop_program("stream")
+        arguments = [sys.executable, "-P", "-c", CRASHING, module, owner, method, when, str(which)]
+        with open(stack.settings.state_dir / "logs" / "crashing.log", "w") as log:
+            job = subprocess.Popen(arguments, env=stack.environment, cwd=PROJECT, stdout=log, stderr=log)
+            try:
+                change()
+                assert job.wait(120) == -9, "it reached the step"
+            finally:
+                job.kill()
+                job.wait()
+        supervisor.start_program("stream")
+
+    yield run
+    supervisor.start_program("stream")
+
+
+@pytest.mark.parametrize(("module", "owner", "method", "when"), IN_AN_EPOCH)
+def test_a_crash_inside_an_epoch(stack, crash, module: str, owner: str, method: str, when: str):
+    crash(module, owner, method, when, 2, lambda: stack.traffic(150, seed=41))
+    report = stack.verified(*MAIN, seconds=180)
+    assert sum(table.duplicate_events for table in report.tables) == 0

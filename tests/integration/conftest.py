@@ -1,0 +1,108 @@
+"""Source tables of the tests' own, all joined to the running stream at once, each used by one test."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer
+
+COLUMNS = {
+    "places": "city text, street text, number int, note text, primary key (city, street)",
+    "books": "isbn text primary key, title text",
+    "tokens": "id uuid primary key, label text",
+    "depots": "id int primary key, name text",
+    "full_notes": "id int primary key, title text, body text",
+    "default_notes": "id int primary key, title text, body text",
+    "growing": "id int primary key, amount int, price numeric(6, 2)",
+    "renamed": "id int primary key, label text",
+    "retyped": "id int primary key, amount int",
+    "poisoned": "id int primary key, amount int, at timestamptz",
+    "settled": "id int primary key, amount int",
+    "recreated": "id int primary key, label text",
+    "shortened": "id int primary key, label text",
+    "read_by_all": "id int primary key, fare numeric(8, 2), zone text, at timestamptz",
+    "spread": "id int primary key, label text",
+}
+DEFAULT_IDENTITY = ("default_notes",)
+OTHER_SCHEMA = ("depots",)
+JOIN_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The tables by their plain name, and the process that streamed before they were there."""
+
+    suffix: str
+    pid_before: int
+
+    def __getitem__(self, name: str) -> str:
+        return f"{'other' if name in OTHER_SCHEMA else 'public'}.{name}_{self.suffix}"
+
+    def mirror(self, name: str) -> str:
+        return f"{'other__' if name in OTHER_SCHEMA else ''}{name}_{self.suffix}"
+
+    def topic(self, name: str) -> str:
+        return f"lakehouse.{self[name].removeprefix('public.')}"
+
+
+@pytest.fixture(scope="session")
+def joined(stack) -> Iterator[Joined]:
+    """Make the tables, publish them and connect again, as a person would."""
+    stack.until(lambda: stack.status().get("state") == "running", "the stream runs")
+    made = Joined(uuid4().hex[:6], stack.status()["pid"])
+    statements = ["create schema if not exists other", "grant usage on schema other to cdc"]
+    for name, columns in COLUMNS.items():
+        table = made[name]
+        statements += [f"create table {table} ({columns})", f"grant select on {table} to cdc"]
+        if name not in DEFAULT_IDENTITY:
+            statements.append(f"alter table {table} replica identity full")
+    tables = ", ".join(made[name] for name in COLUMNS)
+    stack.execute(*statements, f"alter publication {stack.settings.publication} add table {tables}")
+    done = stack.lake("connect")
+    assert done.returncode == 0, done.stdout + done.stderr
+    wanted = {made[name] for name in COLUMNS}
+    stack.until(lambda: wanted <= stack.status().get("tables", {}).keys(), "the new tables join", JOIN_SECONDS)
+    yield made
+    stack.execute(f"alter publication {stack.settings.publication} drop table {tables}", f"drop table {tables}")
+    assert stack.lake("connect").returncode == 0
+
+
+@pytest.fixture
+def produce(stack) -> Iterator[Callable[[str, bytes | None, bytes | None], int]]:
+    """Puts a record into a topic, as a broken program would; returns its offset."""
+    producer = Producer({"bootstrap.servers": stack.settings.kafka})
+
+    def send(topic: str, key: bytes | None, value: bytes | None) -> int:
+        sent: list[Any] = []
+        producer.produce(topic, value, key, on_delivery=lambda error, message: sent.append(error or message.offset()))
+        assert producer.flush(30) == 0
+        assert isinstance(sent[0], int), sent[0]
+        return sent[0]
+
+    yield send
+    producer.flush(10)
+
+
+def envelope(table: str, op: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, lsn: int) -> bytes:
+    """A change event as Debezium writes it."""
+    schema, name = table.split(".")
+    source = {
+        "schema": schema, "table": name, "lsn": lsn, "txId": 1, "ts_us": time.time_ns() // 1000,
+        "sequence": f'["{lsn}","{lsn}"]', "snapshot": "false",
+    }  # fmt: skip
+    return json.dumps({"op": op, "before": before, "after": after, "source": source}).encode()
+
+
+@pytest.fixture
+def event(stack) -> Callable[..., bytes]:
+    """Builds an envelope that stands at the source's present LSN."""
+
+    def build(table: str, op: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bytes:
+        ((lsn,),) = stack.source("select (pg_current_wal_insert_lsn() - '0/0')::bigint")
+        return envelope(table, op, before, after, lsn)
+
+    return build

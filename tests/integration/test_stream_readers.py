@@ -1,0 +1,95 @@
+"""Every engine reads the same mirror: many files, deletion vectors, merged files, a changed schema."""
+
+from decimal import Decimal
+
+import pytest
+
+from catalog.session import spark_session
+
+
+@pytest.fixture(scope="module")
+def many_files(stack, joined) -> tuple[str, str]:
+    """A table of several files, each with a vector."""
+    table, mirror = joined["read_by_all"], joined.mirror("read_by_all")
+    stack.execute(f"insert into {table} select n, n * 0.25, 'zone ' || n % 7, now() from generate_series(1, 400) n")
+    stack.verified(table)
+    for round_ in range(5):
+        stack.execute(
+            f"update {table} set fare = fare + 1 where id % 50 = {round_}",
+            f"delete from {table} where id % 60 = {round_}",
+            f"insert into {table} values ({1000 + round_}, 0, null, null)",
+        )
+        stack.verified(table)
+    return table, mirror
+
+
+def by_duckdb(stack, mirror: str, columns: str) -> list[tuple]:
+    return stack.lake_rows(f"select {columns} from taxi_cdc.{mirror} order by id")
+
+
+def by_pyiceberg(stack, mirror: str, columns: str) -> list[tuple]:
+    rows = stack.iceberg(mirror).scan(selected_fields=tuple(columns.split(", "))).to_arrow()
+    return sorted(tuple(row.values()) for row in rows.select(columns.split(", ")).to_pylist())
+
+
+@pytest.fixture(scope="module")
+def by_spark(stack):
+    spark = spark_session(stack.settings, "test readers", driver_memory="1g")
+
+    def read(stack, mirror: str, columns: str) -> list[tuple]:
+        return [tuple(row) for row in spark.sql(f"select {columns} from taxi_cdc.{mirror} order by id").collect()]
+
+    yield read
+    spark.stop()
+
+
+def by_postgres(stack, table: str, columns: str) -> list[tuple]:
+    return stack.source(f"select {columns} from {table} order by id")
+
+
+def vectors(stack, mirror: str) -> list[tuple[str, str]]:
+    """Puffin file and data file of every live vector, from the manifests."""
+    tasks = stack.iceberg(mirror).inspect.delete_files().to_pylist()
+    return [(task["file_path"], task["file_format"]) for task in tasks]
+
+
+def agree(stack, by_spark, table: str, mirror: str, columns: str) -> None:
+    expected = by_postgres(stack, table, columns)
+    assert by_duckdb(stack, mirror, columns) == expected
+    assert by_pyiceberg(stack, mirror, columns) == expected
+    assert by_spark(stack, mirror, columns) == expected
+
+
+def test_files_with_vectors_read_alike_and_each_vector_has_a_file_of_its_own(stack, many_files, by_spark):
+    table, mirror = many_files
+    found = vectors(stack, mirror)
+    assert len(found) >= 2
+    assert len({path for path, _ in found}) == len(found), "one Puffin file per vector"
+    assert {kind.lower() for _, kind in found} == {"puffin"}
+    assert stack.table(table)["files"] >= 3
+    agree(stack, by_spark, table, mirror, "id, fare, zone")
+    assert (Decimal("1.25"),) in stack.lake_rows(f"select fare from taxi_cdc.{mirror}")
+
+
+def test_merged_files_read_alike(stack, many_files, by_spark):
+    """Small files are merged between epochs once there are enough of them."""
+    table, mirror = many_files
+    for round_ in range(stack.settings.small_files):
+        stack.execute(f"update {table} set zone = 'merged' where id = {100 + round_}")
+        offset = stack.table(table)["position"]["0"]
+        stack.until(lambda at=offset: stack.table(table)["position"]["0"] > at, "an epoch of its own")
+    operations = [snapshot.summary.operation.value for snapshot in stack.iceberg(mirror).snapshots()]
+    assert "replace" in operations, operations
+    stack.verified(table)
+    agree(stack, by_spark, table, mirror, "id, fare, zone")
+
+
+def test_a_changed_schema_reads_alike(stack, many_files, by_spark):
+    table, mirror = many_files
+    stack.execute(
+        f"alter table {table} add column tip numeric(6, 2)",
+        f"alter table {table} alter column fare type numeric(12, 2)",
+    )
+    stack.execute(f"update {table} set tip = 0.5, fare = 1234567890.12 where id in (7, 8)")
+    stack.verified(table)
+    agree(stack, by_spark, table, mirror, "id, fare, zone, tip")

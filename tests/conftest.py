@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +136,9 @@ class Stack:
         return run_traffic(self.settings, rate=rate, seconds=changes / rate, seed=seed)
 
 
-def free_offset(candidates: Sequence[int] = OFFSETS) -> int:
+def _free_offset() -> int:
     """An offset at which no port of a stack is in use."""
-    for offset in candidates:
+    for offset in OFFSETS:
         surveyed = ports.survey(COMPONENTS, Settings(_env_file=None, state_dir=Path("/nowhere"), port_offset=offset))
         if not any(port.holder for port in surveyed):
             return offset
@@ -164,7 +164,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The stack that the session shares. Tests leave it running, with every table that is not theirs equal."""
     kept, offset = request.config.getoption("--stack-dir"), request.config.getoption("--stack-offset")
     if offset is None:
-        offset = 0 if kept else free_offset()
+        offset = 0 if kept else _free_offset()
     if kept is not None:
         yield bring_up(kept, offset)
         return
@@ -182,3 +182,9 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 def settings(stack: Stack) -> Settings:
     """The shared stack's settings."""
     return stack.settings
+
+
+@pytest.fixture(scope="session")
+def free_offset() -> Callable[[], int]:
+    """Finds a port offset for one more stack."""
+    return _free_offset

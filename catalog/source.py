@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,13 +36,17 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """One published table: `key` holds the primary key's column names in key order."""
+    """One published table: `key` holds the primary key's column names in key order.
+
+    `past` are columns that were dropped since the lake first saw the table; Postgres does not tell them.
+    """
 
     schema: str
     name: str
     columns: tuple[SourceColumn, ...]
     key: tuple[str, ...]
     full_identity: bool
+    past: tuple[SourceColumn, ...] = ()
 
     @property
     def qualified(self) -> str:
@@ -80,8 +84,13 @@ class SourceTable:
     def from_json(cls, text: str) -> SourceTable:
         """Read the persisted form."""
         fields: dict[str, Any] = json.loads(text)
-        columns = tuple(SourceColumn(**column) for column in fields.pop("columns"))
-        return cls(columns=columns, key=tuple(fields.pop("key")), **fields)
+        columns, past = (tuple(SourceColumn(**c) for c in fields.pop(name)) for name in ("columns", "past"))
+        return cls(columns=columns, past=past, key=tuple(fields.pop("key")), **fields)
+
+    def following(self, known: SourceTable) -> SourceTable:
+        """This schema, with what `known` had and this has not any more among its past."""
+        kept = {column.attnum for column in self.columns}
+        return replace(self, past=(*known.past, *(c for c in known.columns if c.attnum not in kept)))
 
 
 _TABLES = """

@@ -34,7 +34,7 @@ from catalog.verification.barrier import SourcePoint, pass_barrier, source_point
 from catalog.verification.source_rows import NOT_HOLDABLE, key_ranges, range_key, read_range
 from streaming.audit import Topic, TopicAudit
 from streaming.changelog import Changelog
-from streaming.evolution import rebuild
+from streaming.evolution import statements
 from streaming.iceberg import IcebergTable, Lake
 from streaming.schemas import SourceSchemas
 from streaming.shape import shaped
@@ -88,12 +88,10 @@ class Copier:
         self._schemas.create(source)
         mirror, changelog = self._lake.table(source.mirror), self._lake.table(source.changelog)
         names = (f"{CATALOG}.{source.mirror}", f"{CATALOG}.{source.changelog}")
-        statements = rebuild(mirror.arrow_schema, changelog.arrow_schema, source, *names)
-        for statement in statements:
+        for statement in statements(mirror.arrow_schema, changelog.arrow_schema, source, *names):
             self._lake.create(statement)
-        if statements:
-            mirror.refresh()
-            changelog.refresh()
+        mirror.refresh()
+        changelog.refresh()
         mirror.set_property(SOURCE_PROPERTY, source.to_json())
         return mirror, changelog
 

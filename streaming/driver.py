@@ -12,6 +12,7 @@ import shutil
 import signal
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
@@ -41,6 +42,7 @@ log = structlog.get_logger()
 
 _LOOK_FOR_TABLES_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_UNFORESEEN_AT_MOST = 3
 
 
 class Driver:
@@ -63,6 +65,7 @@ class Driver:
         self._checkpoint = self._checkpoints
         self._status_at = 0.0
         self._failure: LakehouseError | None = None
+        self._unforeseen: Counter[str] = Counter()
         self._errands = Errands(
             settings, self.lake, self.schemas, self.audit, self._changed.set, self._stop_table, self._go_on
         )
@@ -188,11 +191,26 @@ class Driver:
             self._check(name, topics.get(name))
         for records, part in slices(frame, ranges, self.settings.slice_bytes, careful=epoch == 0):
             running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
-            for name, stop in apply_slice(records, part, running, self._across, self._inside).items():
-                self._stop_table(self.streams[name].name, stop)
+            failures = apply_slice(records, part, running, self._across, self._inside)
+            for name, failure in failures.items():
+                self._judge(self.streams[name].name, failure)
         running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
         merge_small_files(running, self.settings.small_files, self._across)
         self._say("running", at_most_every=1.0)
+
+    def _judge(self, table: str, failure: BaseException) -> None:
+        """Stop a table that must stop, or that failed too often in a way nobody foresaw; raise any other failure."""
+        if isinstance(failure, TableStoppedError):
+            self._stop_table(table, failure)
+            return
+        if not isinstance(failure, FAILURES):
+            self._unforeseen[table] += 1
+            log.error("unforeseen failure", table=table, times=self._unforeseen[table], exc_info=failure)
+            if self._unforeseen[table] >= _UNFORESEEN_AT_MOST:
+                what = f"{type(failure).__name__}: {failure}"
+                self._stop_table(table, TableStoppedError(table, what, remedy="lake logs stream shows where"))
+                return
+        raise failure
 
     def _check(self, name: str, topic: Topic | None) -> None:
         stream = self.streams[name]
@@ -245,5 +263,5 @@ class Driver:
 def _short(failure: BaseException) -> str:
     if isinstance(failure, StreamingQueryException):
         lines = [line for line in str(failure).splitlines() if "Error:" in line or "Exception:" in line]
-        return lines[-1].strip() if lines else str(failure)[:500]
+        return lines[-1].strip()[:500] if lines else str(failure)[:500]
     return str(failure)[:500]

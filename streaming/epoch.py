@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from catalog.errors import TableStoppedError
 from catalog.positions import OffsetRange
 from streaming.merging import merge_changelog, merge_mirror
 from streaming.table import TableStream
@@ -85,24 +84,12 @@ def merge_small_files(streams: Mapping[str, TableStream], threshold: int, across
 
 def apply_slice(
     records: pa.Table, ranges: Ranges, streams: Mapping[str, TableStream], across: Executor, inside: Executor
-) -> dict[str, TableStoppedError]:
-    """Apply a slice to its tables (`streams` by topic); returns those that must stop, by topic.
-
-    Any other failure is raised after all tables have ended, so that none is left half-way.
-    """
+) -> dict[str, BaseException]:
+    """Apply a slice to its tables (`streams` by topic), all to the end; returns what failed, by topic."""
     jobs = {}
     for topic, parts in ranges.items():
         if topic in streams:
             mine = records.filter(pc.equal(records["topic"], topic)).drop_columns(["topic"])
             jobs[topic] = across.submit(streams[topic].apply, mine, parts, inside)
-    stopped = {}
-    failures = []
-    for topic, job in jobs.items():
-        failure = job.exception()
-        if isinstance(failure, TableStoppedError):
-            stopped[topic] = failure
-        elif failure is not None:
-            failures.append(failure)
-    if failures:
-        raise failures[0]
-    return stopped
+    failures = {topic: job.exception() for topic, job in jobs.items()}
+    return {topic: failure for topic, failure in failures.items() if failure is not None}

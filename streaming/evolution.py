@@ -1,12 +1,11 @@
-"""What a changed source schema means for the lake's tables. Pure: a plan, or the reason why the table must stop.
+"""What a changed source schema means for the lake's tables. Pure: DDL, or the reason why the table must stop.
 
 Columns are told apart by Postgres' attribute numbers. Added and widened columns flow; a dropped one stays and is null
-from then on; a renamed one is a dropped and an added one. A retyped, narrowed or re-created column needs a resync.
+from then on. A renamed, retyped, narrowed or re-created column needs a resync, because no events tell of the rows that
+are there already.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -15,53 +14,31 @@ from catalog.source import SourceColumn, SourceTable
 from catalog.tables.cdc import spark_type
 
 
-@dataclass(frozen=True)
-class Evolution:
-    """Columns to add and to widen."""
+def require_followable(old: SourceTable, new: SourceTable, *, with_default: frozenset[str] = frozenset()) -> None:
+    """Raise TableStoppedError when DDL alone does not lead from `old` to `new`.
 
-    added: tuple[SourceColumn, ...] = ()
-    widened: tuple[SourceColumn, ...] = ()
-
-    def statements(self, mirror: str, changelog: str) -> list[str]:
-        """The DDL for both tables, identifiers with the catalog's name."""
-        lines = []
-        for column in self.added:
-            kind = spark_type(column.type.arrow)
-            lines.append(f"ALTER TABLE {mirror} ADD COLUMNS (`{column.name}` {kind})")
-            lines += [f"ALTER TABLE {changelog} ADD COLUMNS ({i}.`{column.name}` {kind})" for i in ("before", "after")]
-        for column in self.widened:
-            kind = spark_type(column.type.arrow)
-            lines.append(f"ALTER TABLE {mirror} ALTER COLUMN `{column.name}` TYPE {kind}")
-            places = [f"{i}.`{column.name}`" for i in ("before", "after")]
-            lines += [f"ALTER TABLE {changelog} ALTER COLUMN {place} TYPE {kind}" for place in places]
-        return lines
-
-
-def plan(old: SourceTable, new: SourceTable, *, with_default: frozenset[str] = frozenset()) -> Evolution:
-    """How to follow from `old` to `new`; `with_default` names columns whose existing rows got a value without an event.
-
-    Raises TableStoppedError when no row events tell what happened.
+    `with_default` names columns whose existing rows got a value without an event.
     """
     table = new.qualified
     if old.key != new.key:
         raise TableStoppedError(table, f"its primary key changed from {old.key} to {new.key}")
     before = {column.name: column for column in old.columns}
-    added, widened = [], []
+    names = {column.attnum: column.name for column in old.columns}
+    past = {column.name for column in old.past}
     for column in new.columns:
-        known = before.get(column.name)
-        if known is None:
-            if column.name in with_default:
-                raise TableStoppedError(table, f"column {column.name} was added with a default that old rows have too")
-            added.append(column)
-        elif known.attnum != column.attnum:
-            raise TableStoppedError(table, f"column {column.name} was dropped and created again")
-        elif known.type.arrow != column.type.arrow:
-            if not _widens(known.type.arrow, column.type.arrow):
-                raise TableStoppedError(
-                    table, f"column {column.name} changed from {known.postgres} to {column.postgres}"
-                )
-            widened.append(column)
-    return Evolution(tuple(added), tuple(widened))
+        known, name = before.get(column.name), column.name
+        if known is None and column.attnum in names:
+            raise TableStoppedError(table, f"column {names[column.attnum]} was renamed to {name}")
+        if name in past or (known is not None and known.attnum != column.attnum):
+            raise TableStoppedError(table, f"column {name} was dropped and created again")
+        if known is None and name in with_default:
+            raise TableStoppedError(table, f"column {name} was added with a default that old rows have too")
+        if known is not None and not _holds(known.type.arrow, column.type.arrow):
+            raise TableStoppedError(table, f"column {name} changed from {known.postgres} to {column.postgres}")
+
+
+def _holds(old: pa.DataType, new: pa.DataType) -> bool:
+    return bool(old == new) or _widens(old, new)
 
 
 def _widens(old: pa.DataType, new: pa.DataType) -> bool:
@@ -71,21 +48,24 @@ def _widens(old: pa.DataType, new: pa.DataType) -> bool:
     return (old, new) in {(pa.int32(), pa.int64()), (pa.float32(), pa.float64())}
 
 
-def rebuild(mirror: pa.Schema, changelog: pa.Schema, source: SourceTable, mirror_name: str, log_name: str) -> list[str]:
-    """DDL that brings both tables to any source schema, for a new generation: a retyped column is dropped and added."""
-    statements = []
+def statements(
+    mirror: pa.Schema, changelog: pa.Schema, source: SourceTable, mirror_name: str, log_name: str
+) -> list[str]:
+    """DDL that brings both tables, as they are now, to a source schema; a retyped column is dropped and added.
+
+    Repeating it after a crash between two statements gives those that are left.
+    """
+    lines = []
     for column in source.columns:
         held = mirror.field(column.name) if column.name in mirror.names else None
-        statements += _rebuilt(mirror_name, f"`{column.name}`", held, column)
+        lines += _rebuilt(mirror_name, f"`{column.name}`", held, column)
         if held is not None and not held.nullable and column.name not in source.key:
-            statements.append(f"ALTER TABLE {mirror_name} ALTER COLUMN `{column.name}` DROP NOT NULL")
+            lines.append(f"ALTER TABLE {mirror_name} ALTER COLUMN `{column.name}` DROP NOT NULL")
         for image in ("before", "after", *(["key"] if column.name in source.key else [])):
             struct = changelog.field(image).type
             place = struct.get_field_index(column.name)
-            statements += _rebuilt(
-                log_name, f"{image}.`{column.name}`", None if place < 0 else struct.field(place), column
-            )
-    return statements
+            lines += _rebuilt(log_name, f"{image}.`{column.name}`", None if place < 0 else struct.field(place), column)
+    return lines
 
 
 def _rebuilt(table: str, place: str, held: pa.Field | None, column: SourceColumn) -> list[str]:

@@ -49,7 +49,7 @@ class Opener:
             check_topic(source.qualified, writer.position, topic)
         assert topic is not None
         stream = TableStream(known, topic.name, topic.topic_id, changelog, mirror, quarantine, self._schemas)
-        if known != source:  # it changed while nobody looked
+        if known != source.following(known):  # it changed while nobody looked
             stream.follow_schema()
         stream.finish_resync()
         return stream
@@ -67,7 +67,9 @@ def check_topic(table: str, position: Position | None, topic: Topic) -> None:
     known = set(position.partitions)
     if known and set(topic.earliest) != known:
         raise TableStoppedError(
-            table, f"topic {topic.name} has {len(topic.earliest)} partitions, the table knows {len(known)}"
+            table,
+            f"topic {topic.name} has {len(topic.earliest)} partitions, the table knows {len(known)}",
+            remedy="one partition keeps the order: delete the topic, run scripts/setup-connectors.sh, then lake resync",
         )
     for partition, earliest in topic.earliest.items():
         at = position.next_offset(partition)

@@ -17,7 +17,7 @@ from catalog.tables.cdc import (
     create_table,
     mirror_schema,
 )
-from streaming.evolution import plan
+from streaming.evolution import require_followable, statements
 from streaming.iceberg import IcebergTable, Lake
 
 log = structlog.get_logger()
@@ -104,10 +104,12 @@ class SourceSchemas:
             raise TableStoppedError(known.qualified, str(reason.args[0]), remedy=reason.remedy)
         if present is None:
             raise TableStoppedError(known.qualified, "it is not in the publication any more")
+        present = present.following(known)
         if present == known:
             return None
-        evolution = plan(known, present, with_default=frozenset(name for (name,) in names))
-        for statement in evolution.statements(f"{CATALOG}.{known.mirror}", f"{CATALOG}.{known.changelog}"):
+        require_followable(known, present, with_default=frozenset(name for (name,) in names))
+        names_in_lake = (f"{CATALOG}.{known.mirror}", f"{CATALOG}.{known.changelog}")
+        for statement in statements(mirror.arrow_schema, changelog.arrow_schema, present, *names_in_lake):
             self._lake.create(statement)
         for table in (mirror, changelog):
             table.refresh()

@@ -6,8 +6,9 @@ import pytest
 from streaming_model.envelopes import table
 
 from catalog.errors import TableStoppedError
-from catalog.source import SourceColumn
-from streaming.evolution import Evolution, plan
+from catalog.source import SourceColumn, SourceTable
+from catalog.tables.cdc import changelog_schema, mirror_schema
+from streaming.evolution import require_followable, statements
 
 OLD = table(("id", "integer"), ("n", "integer"), ("amount", "numeric(8,2)"), ("share", "real"))
 
@@ -22,38 +23,60 @@ def added(name="new", attnum=9, postgres="text"):
     return replace(OLD, columns=(*OLD.columns, SourceColumn(name, attnum, postgres, False, False)))
 
 
+def in_the_lake(source):
+    return mirror_schema(source), changelog_schema(source)
+
+
+def ddl(old, new):
+    require_followable(old, new)
+    return statements(*in_the_lake(old), new, "m", "c")
+
+
 def test_nothing_to_do():
-    assert plan(OLD, OLD) == Evolution()
-    assert plan(OLD, with_column(1, not_null=True)) == Evolution()
+    assert ddl(OLD, OLD) == []
+    assert ddl(OLD, with_column(1, not_null=True)) == []
 
 
 def test_an_added_column_is_added_to_both_tables():
-    evolution = plan(OLD, added(postgres="numeric(4,1)[]"))
-    assert [column.name for column in evolution.added] == ["new"]
-    assert evolution.statements("m", "c") == [
+    assert ddl(OLD, added(postgres="numeric(4,1)[]")) == [
         "ALTER TABLE m ADD COLUMNS (`new` array<decimal(4,1)>)",
         "ALTER TABLE c ADD COLUMNS (before.`new` array<decimal(4,1)>)",
         "ALTER TABLE c ADD COLUMNS (after.`new` array<decimal(4,1)>)",
     ]
 
 
+def test_after_a_crash_between_two_statements_only_those_left_are_given():
+    mirror, changelog = mirror_schema(added()), changelog_schema(OLD)
+    assert statements(mirror, changelog, added(), "m", "c") == [
+        "ALTER TABLE c ADD COLUMNS (before.`new` string)",
+        "ALTER TABLE c ADD COLUMNS (after.`new` string)",
+    ]
+
+
 def test_an_added_column_whose_default_old_rows_have_too_stops_the_table():
     with pytest.raises(TableStoppedError, match="new was added with a default"):
-        plan(OLD, added(), with_default=frozenset({"new"}))
-    assert plan(OLD, added(), with_default=frozenset({"n"})).added
+        require_followable(OLD, added(), with_default=frozenset({"new"}))
+    require_followable(OLD, added(), with_default=frozenset({"n"}))
 
 
-def test_a_dropped_column_stays_as_it_is():
-    assert plan(OLD, replace(OLD, columns=OLD.columns[:2])) == Evolution()
+def test_a_dropped_column_stays_as_it_is_and_is_remembered():
+    fewer = replace(OLD, columns=OLD.columns[:2]).following(OLD)
+    assert ddl(OLD, fewer) == []
+    assert fewer.past == OLD.columns[2:]
+    assert SourceTable.from_json(fewer.to_json()) == fewer
 
 
 def test_a_dropped_column_that_came_back_stops_the_table():
     with pytest.raises(TableStoppedError, match="n was dropped and created again"):
-        plan(OLD, with_column(1, attnum=9))
+        require_followable(OLD, with_column(1, attnum=9))
+    fewer = replace(OLD, columns=OLD.columns[:3]).following(OLD)
+    with pytest.raises(TableStoppedError, match="share was dropped and created again"):
+        require_followable(fewer, with_column(3, attnum=9).following(fewer))
 
 
-def test_a_renamed_column_is_a_new_one():
-    assert [column.name for column in plan(OLD, with_column(1, name="m")).added] == ["m"]
+def test_a_renamed_column_stops_the_table():
+    with pytest.raises(TableStoppedError, match="n was renamed to m"):
+        require_followable(OLD, with_column(1, name="m"))
 
 
 @pytest.mark.parametrize(
@@ -61,10 +84,8 @@ def test_a_renamed_column_is_a_new_one():
     [(1, "bigint", "bigint"), (2, "numeric(10,2)", "decimal(10,2)"), (3, "double precision", "double")],
 )
 def test_a_widened_column_is_widened_in_both_tables(number, postgres, spark):
-    evolution = plan(OLD, with_column(number, postgres=postgres))
     name = OLD.columns[number].name
-    assert evolution.added == ()
-    assert evolution.statements("m", "c") == [
+    assert ddl(OLD, with_column(number, postgres=postgres)) == [
         f"ALTER TABLE m ALTER COLUMN `{name}` TYPE {spark}",
         f"ALTER TABLE c ALTER COLUMN before.`{name}` TYPE {spark}",
         f"ALTER TABLE c ALTER COLUMN after.`{name}` TYPE {spark}",
@@ -78,18 +99,24 @@ def test_a_widened_column_is_widened_in_both_tables(number, postgres, spark):
 def test_a_narrowed_or_retyped_column_stops_the_table(number, postgres):
     name = OLD.columns[number].name
     with pytest.raises(TableStoppedError, match=rf"column {name} changed from .* to {postgres.split('(')[0]}") as stop:
-        plan(OLD, with_column(number, postgres=postgres))
+        require_followable(OLD, with_column(number, postgres=postgres))
     assert stop.value.remedy == "lake resync public.things"
 
 
 def test_a_narrower_integer_stops_the_table():
-    wide = with_column(1, postgres="bigint")
     with pytest.raises(TableStoppedError):
-        plan(wide, OLD)
-    assert plan(with_column(1, postgres="smallint"), OLD) == Evolution()
+        require_followable(with_column(1, postgres="bigint"), OLD)
+    assert ddl(with_column(1, postgres="smallint"), OLD) == []
+
+
+def test_a_resync_drops_and_adds_a_retyped_column():
+    assert statements(*in_the_lake(OLD), with_column(1, postgres="text"), "m", "c")[:2] == [
+        "ALTER TABLE m DROP COLUMN `n`",
+        "ALTER TABLE m ADD COLUMNS (`n` string)",
+    ]
 
 
 @pytest.mark.parametrize("key", [("n",), ("id", "n"), ()])
 def test_another_primary_key_stops_the_table(key):
     with pytest.raises(TableStoppedError, match="its primary key changed"):
-        plan(OLD, replace(OLD, key=key))
+        require_followable(OLD, replace(OLD, key=key))

@@ -119,7 +119,7 @@ def test_rejects_of_two_tables_at_once_are_held_once_each():
     quarantine.load()
     records, ends = source.slice(source.offset - 3, source.offset), {0: source.offset}
     rejects = [Reject(place, "malformed") for place in range(3)]
-    both, write = Barrier(2, timeout=5), table.lake.store.write_parquet
+    both, write = Barrier(2, timeout=1), table.lake.store.write_parquet
 
     def write_together(location, rows):
         try:

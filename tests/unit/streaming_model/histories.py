@@ -35,9 +35,9 @@ class Action:
     flag: bool
 
 
-actions = st.lists(
-    st.builds(Action, st.sampled_from(_ACTIONS), st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=24
-)
+_action = st.builds(Action, st.sampled_from(_ACTIONS), st.integers(0, 5), st.integers(0, 5), st.booleans())
+# Lists alone would mostly be short.
+actions = st.sampled_from([0, 8, 16]).flatmap(lambda least: st.lists(_action, min_size=least, max_size=28))
 
 
 @st.composite

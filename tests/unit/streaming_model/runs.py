@@ -72,19 +72,17 @@ class Step:
     merges: bool = False
 
 
-steps = st.lists(
-    st.builds(
-        Step,
-        driver=st.integers(0, 1),
-        back=st.integers(0, 12),
-        length=st.integers(1, 14),
-        fuse=st.none() | st.integers(0, 5),
-        dies_after=st.booleans(),
-        mirror_first=st.booleans(),
-        merges=st.booleans(),
-    ),
-    max_size=14,
+_step = st.builds(
+    Step,
+    driver=st.integers(0, 1),
+    back=st.integers(0, 12),
+    length=st.integers(1, 14),
+    fuse=st.none() | st.integers(0, 5),
+    dies_after=st.booleans(),
+    mirror_first=st.booleans(),
+    merges=st.booleans(),
 )
+steps = st.sampled_from([0, 5, 10]).flatmap(lambda least: st.lists(_step, min_size=least, max_size=16))
 
 
 def tables(process: Process, source: Source) -> tuple[Table, Table, Table]:

@@ -20,8 +20,9 @@ from streaming.iceberg import Lake
 
 COMPONENTS = ("store", "catalog", "postgres")
 OURSELVES = "writer"
-SETTLE_SECONDS = 0.3
-"""Passes before each batch, so that what the one before left to do is not counted to this one."""
+QUIET_SHARE, QUIET_SECONDS, LONGEST_SETTLE_SECONDS = 0.1, 0.3, 10.0
+"""Before each batch the virtual machine must have used less than this share of a processor for so long, so that what
+the batch before left to compile and to collect is not counted to this one."""
 
 Report = Callable[[str], None]
 
@@ -102,7 +103,7 @@ def compare(
     watched.forget_peaks()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as threads:
         for rows in sizes:
-            drop_stale(lake)
+            drop(lake)
             try:
                 report(f"{rows:,} rows: loading {len(names)} tables")
                 began = time.monotonic()
@@ -113,17 +114,10 @@ def compare(
                 report(f"{rows:,} rows: comparing the tables")
                 equal[rows] = len({_sums(lake, name) for name in names}) == 1
             finally:
-                drop(lake, names)
+                drop(lake)
     peaks, machine = watched.peak_memory(), describe(settings, load_before)
     lake.spark.stop()
     return Comparison(shape, changes, tuple(results), equal, load_seconds, peaks, machine)
-
-
-def drop_stale(lake: Lake) -> None:
-    """Drop what a run that was killed left behind."""
-    namespaces = {row.namespace for row in lake.spark.sql(f"SHOW NAMESPACES IN {CATALOG}").collect()}
-    if WriterName.LOOKUP.table.split(".")[0] in namespaces:
-        drop(lake, list(WriterName))
 
 
 def _measure(
@@ -142,11 +136,20 @@ def _measure(
         for name, each in writers.items():
             report(f"{rows:,} rows: {'warm-up' if number == 0 else f'round {number} of {rounds}'}, {name.words}")
             each.ready(batch)
-            time.sleep(SETTLE_SECONDS)
+            _settle(watched)
             with watched.spending() as spending:
                 each.apply()
             taken[name].append(_round(lake, name, spending))
     return [Result(name, rows, changes, all_[0], _median(all_[1:]), tuple(all_[1:])) for name, all_ in taken.items()]
+
+
+def _settle(watched: Watched) -> None:
+    deadline = time.monotonic() + LONGEST_SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        with watched.spending() as idle:
+            time.sleep(QUIET_SECONDS)
+        if idle.cpu_seconds.get(f"{OURSELVES} (JVM)", 0.0) < QUIET_SHARE * QUIET_SECONDS:
+            return
 
 
 def _round(lake: Lake, name: WriterName, spending: Spending) -> Round:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from catalog.errors import ComponentError
 from catalog.positions import REPLACE
@@ -62,6 +63,14 @@ class Chain:
         """Start the streaming job, without waiting for it."""
         self._supervisor.start_program(STREAM)
 
+    def await_stream(self) -> None:
+        """Wait until the streaming query runs; its first epoch has not ended by then."""
+        deadline = time.monotonic() + STUCK_SECONDS
+        while self._status().get("state") != "running":
+            if time.monotonic() > deadline:
+                raise ComponentError("the streaming job does not start", remedy="lake logs stream")
+            time.sleep(POLL_SECONDS)
+
     @contextmanager
     def stopped_connector(self) -> Iterator[None]:
         """The connector is stopped for the length of the block, then told to go on; Postgres keeps the changes."""
@@ -102,14 +111,18 @@ class Chain:
 
     def applied(self) -> int:
         """The next offset of the topic that the streaming job reports; 0 before its first report."""
-        try:
-            status = json.loads((self.settings.state_dir / FILE_NAME).read_text())
-        except FileNotFoundError:
-            return 0
-        table = status["tables"].get(f"public.{TABLE}", {})
+        table = self._status().get("tables", {}).get(f"public.{TABLE}", {})
         if table.get("state") == "stopped":
             raise ComponentError(f"public.{TABLE} is stopped: {table['reason']}", remedy=table["remedy"])
         return max(table.get("position", {}).values(), default=0)
+
+    def _status(self) -> dict[str, Any]:
+        """What the streaming job says of itself; empty before it has said anything."""
+        try:
+            status: dict[str, Any] = json.loads((self.settings.state_dir / FILE_NAME).read_text())
+        except FileNotFoundError:
+            return {}
+        return status
 
     def commits_since(self, moment: float) -> dict[str, list[Commit]]:
         """Of changelog and mirror, the commits after a Unix time that brought changes; merges of files are left out."""

@@ -121,12 +121,16 @@ def _from_kafka(run: _Run) -> float:
         chain.await_kafka(LONGEST_WAIT_SECONDS)
     phase = Phase("Postgres to Kafka", run.changes, spending.wall_seconds, spending.cpu_seconds)
     run.phases.append(phase)
-    run.report("the streaming job starts and applies them")
-    began = time.time()
+    run.report("the streaming job starts")
     chain.start_stream()
+    with run.watch().spending() as starting:
+        chain.await_stream()
+    run.phases.append(Phase("start of the streaming job", 0, starting.wall_seconds, starting.cpu_seconds))
+    run.report("the streaming job applies them")
+    began = time.time()
     with run.watch().spending() as spending:
         chain.await_applied()
-    run.phases.append(_into_the_lake("Kafka to the lake, with the job's start", run, spending, began))
+    run.phases.append(_into_the_lake("Kafka to the lake", run, spending, began))
     return began
 
 
@@ -141,7 +145,7 @@ def _from_postgres(run: _Run) -> float:
     began = time.time()
     with run.watch().spending() as spending:
         _settle(chain)
-    run.phases.append(_into_the_lake("Postgres to the lake, with the connector's start", run, spending, began))
+    run.phases.append(_into_the_lake("Postgres to the lake", run, spending, began))
     return began
 
 

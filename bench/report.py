@@ -111,14 +111,16 @@ def _verdicts(comparison: Comparison) -> list[RenderableType]:
 
 
 def _phase(phase: Phase) -> tuple[str, ...]:
-    steady = "-" if phase.steady_events_per_second is None else f"{phase.steady_events_per_second:,.0f}"
+    if not phase.events:
+        return phase.name, "", f"{phase.wall_seconds:.1f}", "", "", "", ""
+    steady = "" if phase.steady_events_per_second is None else f"{phase.steady_events_per_second:,.0f}"
     return (
         phase.name,
         f"{phase.events:,}",
         f"{phase.wall_seconds:.1f}",
         f"{phase.events_per_second:,.0f}",
         steady,
-        str(phase.commits or "-"),
+        str(phase.commits or ""),
         f"{phase.cpu_per_thousand:.4f}",
     )
 

@@ -121,12 +121,16 @@ def load(lake: Lake, names: Sequence[WriterName], rows: int) -> None:
         table.row_delta(_position(0), None, added=[table.data_file(file) for file in files])
 
 
-def drop(lake: Lake, names: Sequence[WriterName]) -> None:
-    """Drop the writers' tables with their files, and the namespace when nothing else is in it."""
-    for name in names:
-        lake.spark.sql(f"DROP TABLE IF EXISTS {CATALOG}.{name.table} PURGE")
-    if lake.spark.sql(f"SHOW TABLES IN {CATALOG}.{NAMESPACE}").isEmpty():
-        lake.spark.sql(f"DROP NAMESPACE {CATALOG}.{NAMESPACE}")
+def drop(lake: Lake) -> None:
+    """Drop namespace and tables of the benchmark with their files, those of a run that was killed as well."""
+    if NAMESPACE not in {row.namespace for row in lake.spark.sql(f"SHOW NAMESPACES IN {CATALOG}").collect()}:
+        return
+    for row in lake.spark.sql(f"SHOW TABLES IN {CATALOG}.{NAMESPACE}").collect():
+        table = lake.table(f"{NAMESPACE}.{row.tableName}").java
+        lake.spark.sql(f"DROP TABLE {CATALOG}.{NAMESPACE}.{row.tableName}")
+        # PURGE would look for the files in metadata, which does not name all of them any more
+        table.io().deletePrefix(f"{table.location()}/")
+    lake.spark.sql(f"DROP NAMESPACE {CATALOG}.{NAMESPACE}")
 
 
 def _write(lake: Lake, table: IcebergTable, rows: int) -> list[WrittenFile]:

@@ -59,7 +59,7 @@ def list_records(
         .limit(limit)
         .project(
             'topic, topic_partition, topic_offset, reason, strftime("at", \'%Y-%m-%d %H:%M:%S\') as "at",'
-            " decode(key) as key, decode(value)[:200] as value"
+            " decode(key, 'replace') as key, decode(value, 'replace')[:200] as value"
         )
     )
     rows = records.to_arrow_table().to_pylist()

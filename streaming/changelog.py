@@ -61,6 +61,7 @@ class Changelog(TableWriter):
             "key": _struct(events.keys(source.key), pc.invert(truncate)),
             "before": _struct(events.before, known_before),
             "after": _struct(events.after, has_after),
+            "unchanged": _unchanged(events),
         }
         return pa.table(columns)
 
@@ -76,6 +77,17 @@ class Changelog(TableWriter):
         """Write rows of one hour."""
         folder = f"committed_at_hour={datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%d-%H}"
         return self.table.lake.store.write_parquet(f"{self.table.data_location}/{folder}", rows)
+
+
+def _unchanged(events: Events) -> pa.Array:
+    """By event the columns that it left out, null where none."""
+    if not events.placeholders:
+        return pa.nulls(len(events), pa.list_(pa.string()))
+    left_out = [
+        sorted(name for name, mask in events.placeholders.items() if mask[place]) or None
+        for place in range(len(events))
+    ]
+    return pa.array(left_out, pa.list_(pa.string()))
 
 
 def _struct(table: pa.Table, valid: pa.Array) -> pa.StructArray:

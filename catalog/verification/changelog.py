@@ -10,7 +10,7 @@ from catalog.errors import VerificationError
 from catalog.verification.barrier import SourcePoint
 from catalog.verification.comparison import shown
 from catalog.verification.coverage import Pinned
-from catalog.verification.staging import STAGED, at_snapshot, lake_columns, quoted
+from catalog.verification.staging import STAGED, at_snapshot, lake_columns, lake_values, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -51,15 +51,29 @@ def replay_changelog(connection: DuckDBPyConnection, pinned: Pinned) -> Replay:
         f" FROM {_changelog(pinned)} WHERE {inside}"
     ).fetchone()
     assert counted is not None
-    matched = " AND ".join(f"e.key.{k} = l.{k}" for k in keys)
-    images = ", ".join(lake_columns(pinned, pinned.changelog, "e.after."))
-    connection.execute(
-        f"CREATE OR REPLACE VIEW scratch.folded AS SELECT {images}"
-        f" FROM (SELECT *, {_PLACE} AS place FROM {_changelog(pinned)} WHERE {inside}) e"
-        f" JOIN scratch.places l ON e.place = l.place AND {matched} WHERE e.op IN ('r', 'c', 'u')"
-    )
+    connection.execute(f"CREATE OR REPLACE VIEW scratch.folded AS {_folded(pinned, keys)}")
     differing, examples = _differing(connection, pinned)
     return Replay(int(counted[0]), int(counted[1]), differing, examples)
+
+
+def _folded(pinned: Pinned, keys: list[str]) -> str:
+    """Each key's row after its last event. A value that an update left out is that of the last event that has it."""
+    events = f"(SELECT *, {_PLACE} AS place FROM {_changelog(pinned)} WHERE {_inside(pinned)}) e"
+    matched = " AND ".join(f"e.key.{k} = l.{k}" for k in keys)
+    last = "e.place = l.place AND e.op IN ('r', 'c', 'u')"
+    if pinned.source.full_identity:
+        images = ", ".join(lake_columns(pinned, pinned.changelog, "e.after."))
+        return f"SELECT {images} FROM {events} JOIN scratch.places l ON {matched} WHERE {last}"
+    images = ", ".join(
+        f"arg_max_null({value}, e.place) FILTER (e.after IS NOT NULL AND NOT"
+        f" list_contains(coalesce(e.unchanged, []), '{name}')) AS {quoted(name)}"
+        for name, value in lake_values(pinned, pinned.changelog, "e.after.").items()
+    )
+    grouped = ", ".join(f"l.{k}" for k in keys)
+    return (
+        f"SELECT {images} FROM {events} JOIN scratch.places l ON {matched} WHERE e.place <= l.place"
+        f" GROUP BY {grouped} HAVING bool_or({last})"
+    )
 
 
 def undo_unseen(connection: DuckDBPyConnection, pinned: Pinned, point: SourcePoint) -> int:

@@ -79,16 +79,21 @@ def quarantined_records(connection: DuckDBPyConnection, topic: str) -> tuple[int
 
 
 def lake_columns(pinned: Pinned, table: Table, prefix: str) -> list[str]:
-    """The source's columns from a lake table; one that it does not have yet is null, bytes become hexadecimal text."""
+    """The source's columns from a lake table, each named."""
+    return [f"{value} AS {quoted(name)}" for name, value in lake_values(pinned, table, prefix).items()]
+
+
+def lake_values(pinned: Pinned, table: Table, prefix: str) -> dict[str, str]:
+    """By column, its value in a lake table: null where it does not have it yet, bytes as hexadecimal text."""
     known = _known_columns(table, prefix)
     schema = comparable_schema(pinned.source)
-    expressions = []
+    expressions = {}
     for column in pinned.source.columns:
         name = quoted(column.name)
         value = f"{prefix}{name}" if column.name in known else "NULL"
         if at.is_binary(column.type.arrow) and column.name in known:
             value = f"lower(hex({value}))"
-        expressions.append(f"CAST({value} AS {_duckdb_type(schema.field(column.name).type)}) AS {name}")
+        expressions[column.name] = f"CAST({value} AS {_duckdb_type(schema.field(column.name).type)})"
     return expressions
 
 

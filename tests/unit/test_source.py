@@ -36,7 +36,7 @@ def test_only_keys_are_required():
 
 def test_the_changelog_holds_key_and_both_images():
     schema = changelog_schema(OTHER)
-    assert schema.names[-3:] == ["key", "before", "after"]
+    assert schema.names[-4:] == ["key", "before", "after", "unchanged"]
     assert [field.name for field in schema.field("key").type] == ["mood", "id"]
     assert all(field.nullable for field in schema.field("before").type)
     assert not schema.field("committed_at").nullable

@@ -142,6 +142,7 @@ class Source:
                 "key": key,
                 "before": known,
                 "after": None if after is None else {name: None if name in hidden else after[name] for name in after},
+                "unchanged": sorted(hidden) if after is not None and hidden else None,
             }
         )
         self._record(None if key is None else _json(key), _json(envelope))

@@ -6,6 +6,7 @@ record at or above a topic's entry is in the quarantine only if it was written s
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import pyarrow as pa
 from catalog.positions import PartitionPosition, Position
 from catalog.tables.cdc import QUARANTINE_SCHEMA
 from streaming.envelope import Reject
+from streaming.iceberg import IcebergTable
 from streaming.shape import shaped
 from streaming.writer import TableWriter
 
@@ -35,7 +37,14 @@ def _partition_name(topic: str, partition: int) -> str:
 
 
 class Quarantine(TableWriter):
-    """One table for all topics. Its position numbers partitions by `places`, kept in the position's topic id."""
+    """One table for all topics. Its position numbers partitions by `places`, kept in the position's topic id.
+
+    Tables append side by side, so that one append at a time reads the position and commits.
+    """
+
+    def __init__(self, table: IcebergTable) -> None:
+        super().__init__(table)
+        self._appending = threading.Lock()
 
     def load(self) -> None:
         """Read head and the topics' positions."""
@@ -49,6 +58,10 @@ class Quarantine(TableWriter):
 
     def append(self, rejected: Rejected) -> int:
         """Commit the slice's rejects that were not yet; returns how many."""
+        with self._appending:
+            return self._append(rejected)
+
+    def _append(self, rejected: Rejected) -> int:
         fresh = [reject for reject in rejected.rejects if self._is_fresh(rejected, reject)]
         if not fresh:
             return 0

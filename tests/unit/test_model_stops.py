@@ -109,7 +109,6 @@ def test_a_copy_that_breaks_off_leaves_the_old_rows_to_readers():
     assert mirror.position().generation == 1
 
 
-@pytest.mark.xfail(reason="two tables' rejects at once can take a topic's position back", strict=True)
 def test_rejects_of_two_tables_at_once_are_held_once_each():
     source, warehouse = source_of(), Warehouse()
     for number in range(3):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 console = Console()
 _COPY_SECONDS = 300.0
+_EXAMPLE = ("public.payment_types", "public.trips", "public.vendors")
 
 
 @app.command()
@@ -77,25 +78,27 @@ def _bring_up(settings: Settings, rows: int) -> None:
 
 
 def _wait_for_tables(settings: Settings) -> None:
-    """Until every published table streams and none is being copied. Raises ComponentError."""
-    from connectors.source import published_tables
+    """Until the example's tables stream and none of them is being copied. Raises ComponentError."""
     from lake.stack_view import read_stream
 
-    wanted = {f"{schema}.{name}" for schema, name in published_tables(settings)} - {"public.heartbeat", "public.signal"}
     deadline = time.monotonic() + _COPY_SECONDS
     with console.status("waiting for the streaming job") as status:
         while time.monotonic() < deadline:
             tables = (read_stream(settings) or {}).get("tables", {})
-            stopped = [f"{name}: {table['reason']}" for name, table in tables.items() if table["state"] == "stopped"]
+            stopped = [f"{name}: {tables[name]['reason']}" for name in _EXAMPLE if _state(tables, name) == "stopped"]
             if stopped:
                 raise ComponentError(f"a table stopped: {stopped[0]}", remedy="lake status")
-            held = {name: table.get("rows", 0) for name, table in tables.items() if table["state"] == "running"}
-            if wanted <= held.keys() and all(held[name] for name in wanted):
-                console.print(", ".join(f"{name} {held[name]:,} rows" for name in sorted(wanted)))
+            held = {name: tables[name].get("rows", 0) for name in _EXAMPLE if _state(tables, name) == "running"}
+            if len(held) == len(_EXAMPLE) and all(held.values()):
+                console.print(", ".join(f"{name} {rows:,} rows" for name, rows in held.items()))
                 return
             status.update(f"{sum(table.get('rows', 0) for table in tables.values()):,} rows so far")
             time.sleep(0.3)
     raise ComponentError("the initial copy did not end", remedy="lake status; lake logs stream; lake logs connect")
+
+
+def _state(tables: dict[str, dict[str, str]], name: str) -> str | None:
+    return tables.get(name, {}).get("state")
 
 
 def _traffic(settings: Settings, rate: float, seconds: float, seed: int) -> Counts:

@@ -69,6 +69,7 @@ class Errands:
                 finish(self._settings, request, {"error": f"{request.table} is not streaming; lake status says why"})
                 continue
             outcome = replay(self._lake, stream, quarantine)
+            stream.count_quarantined()
             log.info("replayed the quarantine", table=request.table, **asdict(outcome))
             finish(self._settings, request, asdict(outcome))
 

@@ -52,6 +52,7 @@ class Opener:
         if known != source.following(known):  # it changed while nobody looked
             stream.follow_schema()
         stream.finish_resync()
+        stream.count_quarantined()
         return stream
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.positions import PartitionPosition, Position
 from catalog.tables.cdc import QUARANTINE_SCHEMA
@@ -50,6 +51,16 @@ class Quarantine(TableWriter):
         """Read head and the topics' positions."""
         super().load()
         self._places = {} if self.position is None else _read_places(self.position.topic_id)
+
+    def held(self, topic: str) -> tuple[int, int]:
+        """Records of a topic that are set aside, and of how many the key is unknown."""
+        count = unknown = 0
+        for file in self.table.live_files(None):
+            part = self.table.lake.store.read_parquet(file.path, ["topic", "key_readable"])
+            mine = part.filter(pc.equal(part["topic"], topic))["key_readable"]
+            count += len(mine)
+            unknown += len(mine) - (pc.sum(mine).as_py() or 0)
+        return count, unknown
 
     def next_offset(self, topic: str, topic_id: str, partition: int) -> int:
         """Records of this topic below it have been looked at."""

@@ -139,6 +139,10 @@ class TableStream:
         if count:
             log.warning("records set aside", table=self.name, count=count, first=rejects[0].reason)
 
+    def count_quarantined(self) -> None:
+        """Take what lies in the quarantine into the progress."""
+        self.progress.quarantined, self.progress.unverifiable = self.quarantine.held(self.topic)
+
     def _append(self, events: Events, ranges: Sequence[OffsetRange], read: dict[int, int]) -> None:
         position = _position(self.changelog)
         mine = _from_position(events, position)

@@ -247,8 +247,12 @@ class Driver:
         sources = {source.topic(self.settings.topic_prefix): source for source in self.schemas.read()}
         out = {*self.stopped, *self._errands.copying}
         missing = [name for name, source in sources.items() if name not in self.streams and source.qualified not in out]
-        if self.audit.read(missing):
-            log.info("new tables", topics=missing)
+        running = [name for name, stream in self.streams.items() if stream.name not in self.stopped]
+        topics = self.audit.read([*missing, *running])
+        for name in running:  # one that was created again may hold fewer records than before, and bring no epoch
+            self._check(name, topics.get(name))
+        if new := [name for name in missing if name in topics]:
+            log.info("new tables", topics=new)
             self._changed.set()
 
     def _say(self, state: str, *, error: str = "", at_most_every: float = 0.0) -> None:

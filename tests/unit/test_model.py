@@ -17,11 +17,16 @@ def mirror_rows(source, mirror):
 
 
 def check_positions(warehouse, source):
-    """What a reader sees now is what the source had at the position that the table says."""
-    mirror, _, _ = tables(Process(warehouse), source)
-    position = mirror.position()
-    expected = {} if position is None else source.state_at(position.next_offset(0))
-    assert mirror_rows(source, mirror) == expected
+    """What a reader sees now is what the source had at the positions that the tables say; rejects come first."""
+    mirror, changelog, quarantine = tables(Process(warehouse), source)
+    reached, logged = (
+        0 if table.position() is None else table.position().next_offset(0) for table in (mirror, changelog)
+    )
+    assert mirror_rows(source, mirror) == source.state_at(reached)
+    offsets = sorted(row["topic_offset"] for row in changelog.rows())
+    assert offsets == [row["topic_offset"] for row in source.changelog if row["topic_offset"] < logged]
+    passed = {record.offset for record in source.rejects if record.offset < max(reached, logged)}
+    assert passed <= {row["topic_offset"] for row in quarantine.rows()}
 
 
 def check_end(warehouse, source):

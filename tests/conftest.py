@@ -82,7 +82,8 @@ class Stack:
     def lake_rows(self, query: str) -> list[tuple[Any, ...]]:
         """Ask DuckDB."""
         with duckdb_connection(self.settings, threads=1) as connection:
-            return connection.execute(query).fetchall()
+            columns = connection.execute(query).to_arrow_table().columns
+            return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
     def iceberg(self, name: str) -> Any:
         """A table as pyiceberg sees it now."""

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from catalog.settings import PROJECT
+from connectors.registration import start_over
 from stack.supervision import Supervisor
+from streaming.requests import Request, answer, submit
 
 MAIN = ("payment_types", "trips", "vendors")
 CRASHING = """
@@ -68,3 +70,22 @@ def test_a_crash_inside_an_epoch(stack, crash, module: str, owner: str, method: 
     crash(module, owner, method, when, 2, lambda: stack.traffic(150, seed=41))
     report = stack.verified(*MAIN, seconds=180)
     assert sum(table.duplicate_events for table in report.tables) == 0
+
+
+@pytest.mark.parametrize(("method", "when", "which"), [("append_copied", "after", 2), ("finish_copy", "before", 1)])
+def test_a_crash_inside_an_initial_copy(stack, crash, method: str, when: str, which: int):
+    generation = stack.table("public.trips")["generation"]
+    crash("mirror", "Mirror", method, when, which, lambda: start_over(stack.settings))
+    stack.until(lambda: stack.table("public.trips").get("generation", 0) > generation, "the copy is whole")
+    report = stack.verified(*MAIN, seconds=180)
+    assert sum(table.duplicate_events for table in report.tables) == 0
+
+
+def test_a_crash_inside_a_resync(stack, crash):
+    """The changelog has the new generation, the mirror not yet: the request is still there and is done again."""
+    request = Request("resync", "public.trips")
+    crash("iceberg", "IcebergTable", "overwrite", "before", 1, lambda: submit(stack.settings, request))
+    done = stack.until(lambda: answer(stack.settings, request), "the resync is done")
+    assert done["rows"] == stack.source("select count(*) from trips")[0][0]
+    stack.traffic(50, seed=42)
+    stack.verified(*MAIN, seconds=180)

@@ -97,7 +97,10 @@ def test_a_record_that_fits_now_is_replayed_unless_a_later_event_decided(stack, 
 
 def test_a_resync_decides_over_what_was_set_aside_before_it(stack, joined, poisoned, produce, event):
     mirror, large = joined.mirror("poisoned"), "9" * 20
-    produce(joined.topic("poisoned"), b'{"id":9}', event(poisoned, "c", None, {"id": 9, "amount": large, "at": None}))
+    row = {"id": 9, "amount": large, "at": None}
+    offset = produce(joined.topic("poisoned"), b'{"id":9}', event(poisoned, "c", None, row))
+    query = f"select 1 from taxi_cdc.quarantine where topic = '{joined.topic('poisoned')}' and topic_offset = {offset}"
+    stack.until(lambda: stack.lake_rows(query), "it is set aside")
     stack.execute(f"alter table {poisoned} alter column amount type numeric(30, 0)")
     done = stack.lake("resync", poisoned)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,6 +7,8 @@ are there already.
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 
 from catalog.errors import TableStoppedError
@@ -33,12 +35,24 @@ def require_followable(old: SourceTable, new: SourceTable, *, with_default: froz
             raise TableStoppedError(table, f"column {name} was dropped and created again")
         if known is None and name in with_default:
             raise TableStoppedError(table, f"column {name} was added with a default that old rows have too")
-        if known is not None and not _holds(known.type.arrow, column.type.arrow):
+        if known is not None and not _keeps_values(known, column):
             raise TableStoppedError(table, f"column {name} changed from {known.postgres} to {column.postgres}")
 
 
-def _holds(old: pa.DataType, new: pa.DataType) -> bool:
-    return bool(old == new) or _widens(old, new)
+_LIMIT = re.compile(r"character varying(?:\((\d+)\))?|text")
+
+
+def _keeps_values(old: SourceColumn, new: SourceColumn) -> bool:
+    """False where Postgres may have rewritten rows with other values, of which no event tells."""
+    if old.postgres == new.postgres:
+        return True
+    texts = _LIMIT.fullmatch(old.postgres), _LIMIT.fullmatch(new.postgres)
+    if texts[0] and texts[1]:
+        before, after = (int(match[1]) if match[1] else None for match in texts if match)
+        return after is None or (before is not None and before <= after)
+    if (old.postgres, new.postgres) == ("smallint", "integer"):
+        return True
+    return _widens(old.type.arrow, new.type.arrow)
 
 
 def _widens(old: pa.DataType, new: pa.DataType) -> bool:

@@ -1,15 +1,16 @@
 """Iceberg tables the stream writes: each commit carries a position and lands only on the snapshot it was made from.
 
 Writes go through Iceberg's own Java API in Spark's JVM, because pyiceberg cannot write format version 3. A commit is a
-transaction of one snapshot and one property change, sent once: no retry inside the client, so that a refused one is
-planned again and an unanswered one is looked up.
+compare-and-set: the new snapshot's parent must be the snapshot that was read, and the REST catalog takes it only if
+the branch's head is still that parent. Iceberg's own operations would apply a stale change again on the new head. It
+is sent once: a refused commit is planned again, an unanswered one is looked up.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,35 +210,21 @@ class IcebergTable:
         *,
         added: Sequence[Any] = (),
         vectors: Sequence[tuple[Any, Any | None]] = (),
-        data_files: Sequence[str] = (),
         branch: str = MAIN,
         facts: dict[str, str] | None = None,
     ) -> int:
-        """Commit added files and vectors (new, replaced) of `data_files`; returns the new snapshot's id.
+        """Commit added files and vectors (new, replaced); returns the new snapshot's id.
 
-        Raises StaleSnapshotError when anything but compactions of other files landed since the snapshot `read`.
+        Raises StaleSnapshotError unless the branch's head is still the snapshot `read`.
         """
-
-        def build(transaction: Any) -> Any:
-            update = transaction.newRowDelta()
-            for file in added:
-                update.addRows(file)
-            for new, old in vectors:
-                update.addDeletes(new)
-                if old is not None:
-                    update.removeDeletes(old)
-            if read is not None:
-                update.validateFromSnapshot(read)
-            update.conflictDetectionFilter(self.lake.package.expressions.Expressions.alwaysTrue())
-            update.validateNoConflictingDataFiles().validateNoConflictingDeleteFiles()
-            if data_files:
-                names = self.lake.jvm.java.util.ArrayList()
-                for name in data_files:
-                    names.add(name)
-                update.validateDataFilesExist(names).validateDeletedFiles()
-            return update
-
-        return self._commit(build, position, branch, facts)
+        update = self.java.newRowDelta()
+        for file in added:
+            update.addRows(file)
+        for new, old in vectors:
+            update.addDeletes(new)
+            if old is not None:
+                update.removeDeletes(old)
+        return self._commit(update, position, read, branch, facts)
 
     def overwrite(
         self,
@@ -249,39 +236,24 @@ class IcebergTable:
         facts: dict[str, str] | None = None,
     ) -> int:
         """Commit the removal of all rows and the added files, as `row_delta` does."""
-
-        def build(transaction: Any) -> Any:
-            everything = self.lake.package.expressions.Expressions.alwaysTrue()
-            update = transaction.newOverwrite().overwriteByRowFilter(everything)
-            for file in added:
-                update.addFile(file)
-            if read is not None:
-                update.validateFromSnapshot(read)
-            return update.conflictDetectionFilter(everything).validateNoConflictingData().validateNoConflictingDeletes()
-
-        return self._commit(build, position, branch, facts)
+        update = self.java.newOverwrite().overwriteByRowFilter(self.lake.package.expressions.Expressions.alwaysTrue())
+        for file in added:
+            update.addFile(file)
+        return self._commit(update, position, read, branch, facts)
 
     def rewrite(self, position: Position, read: int, removed: Sequence[LiveFile], added: Sequence[Any]) -> int:
-        """Commit files in the place of others that hold the same live rows."""
-
-        def build(transaction: Any) -> Any:
-            update = transaction.newRewrite()
-            for file in removed:
-                update.deleteFile(file.java)
-                if file.vector is not None:
-                    update.deleteFile(self.delete_file(file.vector))
-            for file in added:
-                update.addFile(file)
-            return update.validateFromSnapshot(read)
-
-        return self._commit(build, position, MAIN, None)
+        """Commit files in the place of others that hold the same live rows, as `row_delta` does."""
+        update = self.java.newRewrite().validateFromSnapshot(read)
+        for file in removed:
+            update.deleteFile(file.java)
+            if file.vector is not None:
+                update.deleteFile(self.delete_file(file.vector))
+        for file in added:
+            update.addFile(file)
+        return self._commit(update, position, read, MAIN, None)
 
     def _commit(
-        self,
-        build: Callable[[Any], Any],
-        position: Position,
-        branch: str,
-        facts: dict[str, str] | None,
+        self, update: Any, position: Position, read: int | None, branch: str, facts: dict[str, str] | None
     ) -> int:
         commit_id = str(uuid.uuid4())
         summary = {
@@ -290,19 +262,21 @@ class IcebergTable:
             COMMIT_PROPERTY: commit_id,
             **(facts or {}),
         }
+        if branch != MAIN:
+            update.toBranch(branch)
+        for name, value in summary.items():
+            update.set(name, value)
         try:
-            transaction = self.java.newTransaction()
-            update = build(transaction)
-            if branch != MAIN:
-                update.toBranch(branch)
-            for name, value in summary.items():
-                update.set(name, value)
-            update.commit()
-            snapshot_id = int(transaction.table().snapshot(branch).snapshotId())
+            snapshot = update.apply()  # reads the table's head and writes manifests on it
+            if snapshot.parentId() != read:
+                raise StaleSnapshotError(f"{self.identifier}: its head is {snapshot.parentId()}, {read} was read")
+            snapshot_id = int(snapshot.snapshotId())
+            operations = self.java.operations()
+            base = operations.current()
+            metadata = self.lake.package.TableMetadata.buildFrom(base).setBranchSnapshot(snapshot, branch)
             if branch == MAIN:
-                saved = saved_position(position, snapshot_id)
-                transaction.updateProperties().set(POSITION_PROPERTY, saved).commit()
-            transaction.commitTransaction()
+                metadata.setProperties({POSITION_PROPERTY: saved_position(position, snapshot_id)})
+            operations.commit(base, metadata.build())
         except Py4JJavaError as failure:
             return self._after_failure(failure, commit_id, branch)
         return snapshot_id

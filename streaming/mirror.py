@@ -142,7 +142,6 @@ class Mirror(TableWriter):
                 self.head,
                 added=new_files,
                 vectors=vectors,
-                data_files=[file.path for file in marked],
                 branch=self.branch,
                 facts=facts,
             )

@@ -109,6 +109,27 @@ def test_a_narrower_integer_stops_the_table():
     assert ddl(with_column(1, postgres="smallint"), OLD) == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "followed"),
+    [
+        ("character varying(10)", "character varying(20)", True),
+        ("character varying(10)", "text", True),
+        ("text", "character varying(10)", False),
+        ("character varying(20)", "character varying(10)", False),
+        ("character(3)", "text", False),
+        ("timestamp without time zone", "timestamp(0) without time zone", False),
+        ("json", "jsonb", False),
+    ],
+)
+def test_a_type_of_the_same_lake_type_is_followed_only_if_no_value_can_change(old, new, followed):
+    before, after = with_column(1, postgres=old), with_column(1, postgres=new)
+    if followed:
+        assert ddl(before, after) == []
+    else:
+        with pytest.raises(TableStoppedError, match="column n changed"):
+            require_followable(before, after)
+
+
 def test_a_resync_drops_and_adds_a_retyped_column():
     assert statements(*in_the_lake(OLD), with_column(1, postgres="text"), "m", "c")[:2] == [
         "ALTER TABLE m DROP COLUMN `n`",

@@ -218,6 +218,8 @@ class IcebergTable:
         Raises StaleSnapshotError unless the branch's head is still the snapshot `read`.
         """
         update = self.java.newRowDelta()
+        if read is not None:  # otherwise every earlier vector of a file counts as a conflict
+            update.validateFromSnapshot(read)
         for file in added:
             update.addRows(file)
         for new, old in vectors:

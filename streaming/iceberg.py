@@ -245,7 +245,7 @@ class IcebergTable:
 
     def rewrite(self, position: Position, read: int, removed: Sequence[LiveFile], added: Sequence[Any]) -> int:
         """Commit files in the place of others that hold the same live rows, as `row_delta` does."""
-        update = self.java.newRewrite().validateFromSnapshot(read)
+        update = self.java.newRewrite()
         for file in removed:
             update.deleteFile(file.java)
             if file.vector is not None:
@@ -266,6 +266,8 @@ class IcebergTable:
         }
         if branch != MAIN:
             update.toBranch(branch)
+        if read is not None:
+            update.validateFromSnapshot(read)
         for name, value in summary.items():
             update.set(name, value)
         try:

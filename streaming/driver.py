@@ -26,7 +26,7 @@ from catalog.errors import ComponentError, LakehouseError, TableStoppedError
 from catalog.settings import Settings
 from catalog.tables.cdc import QUARANTINE
 from streaming.audit import Topic, TopicAudit
-from streaming.epoch import apply_slice, merge_small_files, slices
+from streaming.epoch import Slicer, apply_slice, merge_small_files
 from streaming.errands import FAILURES, Errands
 from streaming.files import KeyCache
 from streaming.iceberg import Lake
@@ -65,6 +65,7 @@ class Driver:
         self._checkpoint = self._checkpoints
         self._status_at = 0.0
         self._failure: LakehouseError | None = None
+        self._slicer = Slicer(settings.slice_bytes)
         self._unforeseen: Counter[str] = Counter()
         self._errands = Errands(
             settings, self.lake, self.schemas, self.audit, self._changed.set, self._stop_table, self._go_on
@@ -105,6 +106,7 @@ class Driver:
         """One run of the query: until it fails, a table stops or joins, or the driver ends."""
         self._changed.clear()
         self._failure = None
+        self._slicer = Slicer(self.settings.slice_bytes)
         self._open_tables()
         self._errands.tables_opened()
         if not self.streams:
@@ -189,7 +191,7 @@ class Driver:
         topics = self.audit.read(list(ranges))
         for name in ranges:
             self._check(name, topics.get(name))
-        for records, part in slices(frame, ranges, self.settings.slice_bytes, careful=epoch == 0):
+        for records, part in self._slicer.slices(frame, ranges):
             running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
             failures = apply_slice(records, part, running, self._across, self._inside)
             for name, failure in failures.items():

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
@@ -16,28 +17,40 @@ from streaming.merging import merge_changelog, merge_mirror
 from streaming.table import TableStream
 
 Ranges = Mapping[str, Sequence[OffsetRange]]
-_FEW_RECORDS = 1000
-"""So many records are taken without asking for their sizes first, unless the epoch is the first after a start: if they
-were too large for the memory, then that is how it goes on.
-"""
 _BLOCK = 256
 """Records whose sizes are summed together when slices are cut."""
+_RESERVE = 64
+"""Bytes that a record takes beside its key and value."""
 
 
-def slices(frame: DataFrame, ranges: Ranges, limit: int, *, careful: bool) -> Iterator[tuple[pa.Table, Ranges]]:
-    """The epoch's records, in offset order, as (records, ranges) of at most about `limit` bytes each."""
-    records = sum(offsets.end - offsets.start for parts in ranges.values() for offsets in parts)
-    cuts = [ranges] if records <= _FEW_RECORDS and not careful else cut(_sizes(frame), ranges, limit)
-    wanted = frame.select("topic", "partition", "offset", "key", "value")
-    for part in cuts:
-        chosen = wanted if len(cuts) == 1 else wanted.where(_within(part))
-        table = chosen.toArrow()
-        yield table.sort_by([("topic", "ascending"), ("partition", "ascending"), ("offset", "ascending")]), part
+class Slicer:
+    """Cuts epochs into slices of at most about `limit` bytes.
+
+    Asking for sizes reads the epoch from Kafka once more, so it is done where it matters: in a driver's first epoch, and
+    where records as large as the last ones would pass the limit. If others suddenly are too large for the memory, the
+    driver ends once and goes on carefully.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes_per_record = float(limit)
+
+    def slices(self, frame: DataFrame, ranges: Ranges) -> Iterator[tuple[pa.Table, Ranges]]:
+        """The epoch's records as (records, ranges), those of one partition in offset order."""
+        records = sum(offsets.end - offsets.start for parts in ranges.values() for offsets in parts)
+        fits = records * self._bytes_per_record <= self._limit
+        cuts = [ranges] if fits else cut(_sizes(frame), ranges, self._limit)
+        wanted = frame.select("topic", "partition", "offset", "key", "value")
+        for part in cuts:
+            table = (wanted if len(cuts) == 1 else wanted.where(_within(part))).toArrow()
+            if len(table):
+                self._bytes_per_record = table.nbytes / len(table)
+            yield table, part
 
 
 def _sizes(frame: DataFrame) -> dict[tuple[str, int, int], int]:
     """Bytes of keys and values by (topic, partition, block of offsets)."""
-    size = F.coalesce(F.octet_length("value"), F.lit(0)) + F.coalesce(F.octet_length("key"), F.lit(0)) + F.lit(64)
+    size = F.coalesce(F.octet_length("value"), F.lit(0)) + F.coalesce(F.octet_length("key"), F.lit(0)) + F.lit(_RESERVE)
     block = F.floor(F.col("offset") / _BLOCK).cast("long").alias("block")
     rows = frame.groupBy("topic", "partition", block).agg(F.sum(size).alias("bytes")).collect()
     return {(row["topic"], row["partition"], row["block"]): row["bytes"] for row in rows}
@@ -82,6 +95,14 @@ def merge_small_files(streams: Mapping[str, TableStream], threshold: int, across
     return sum(job.result() for job in jobs)
 
 
+def _in_order(records: pa.Table) -> pa.Table:
+    """By partition and offset; Spark's tasks usually return them so."""
+    places = records["partition"].to_numpy().astype(np.int64) << 48 | records["offset"].to_numpy()
+    if bool(np.all(places[1:] > places[:-1])):
+        return records
+    return records.sort_by([("partition", "ascending"), ("offset", "ascending")])
+
+
 def apply_slice(
     records: pa.Table, ranges: Ranges, streams: Mapping[str, TableStream], across: Executor, inside: Executor
 ) -> dict[str, BaseException]:
@@ -90,6 +111,6 @@ def apply_slice(
     for topic, parts in ranges.items():
         if topic in streams:
             mine = records.filter(pc.equal(records["topic"], topic)).drop_columns(["topic"])
-            jobs[topic] = across.submit(streams[topic].apply, mine, parts, inside)
+            jobs[topic] = across.submit(streams[topic].apply, _in_order(mine), parts, inside)
     failures = {topic: job.exception() for topic, job in jobs.items()}
     return {topic: failure for topic, failure in failures.items() if failure is not None}

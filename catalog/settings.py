@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     spark_driver_memory: str = "3g"
     trigger: str = Field("500 milliseconds", description="shortest time between two epochs")
     max_offsets_per_trigger: int = Field(100_000, ge=1, description="most Kafka records of one epoch")
-    slice_bytes: int = Field(128 << 20, ge=1 << 20, description="most bytes of records held in memory at once")
+    slice_bytes: int = Field(256 << 20, ge=1 << 20, description="most bytes of records held in memory at once")
     key_cache_bytes: int = Field(512 << 20, ge=0, description="most bytes of keys of mirror files held in memory")
     small_files: int = Field(16, ge=2, description="files of one size class that are merged between epochs")
     java_home: Path | None = Field(None, description="a Java 17+ runtime; found on the machine when unset")

@@ -26,7 +26,7 @@ _RESERVE = 64
 class Slicer:
     """Cuts epochs into slices of at most about `limit` bytes.
 
-    Asking for sizes reads the epoch from Kafka once more, so it is done where it matters: in a driver's first epoch, and
+    Asking for sizes reads the epoch from Kafka once more, so it is done where it matters: in a first epoch, and
     where records as large as the last ones would pass the limit. If others suddenly are too large for the memory, the
     driver ends once and goes on carefully.
     """

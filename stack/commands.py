@@ -13,9 +13,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from catalog.errors import ConfigurationError
+from catalog.java import find_java
 from catalog.settings import PREFIX, PROJECT, Settings
 from stack import configuration, postgres
-from stack.java import find_java
 
 JARS = PROJECT / "jars" / "lib"
 MARKER = "LAKEHOUSE_COMPONENT"

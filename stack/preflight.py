@@ -11,9 +11,10 @@ from typing import Literal
 
 import psutil
 
+from catalog import java
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings
-from stack import commands, jars, java, ports, postgres
+from stack import commands, jars, ports, postgres
 from stack.components import Component, embedded
 from stack.supervision import Supervisor, socket_path
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from catalog import java
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings
-from stack import components, java, ports, preflight
+from stack import components, ports, preflight
 
 
 def test_no_two_components_share_a_port_whatever_the_offset(tmp_path: Path):

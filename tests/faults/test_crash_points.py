@@ -67,7 +67,7 @@ def crash(stack):
 
 @pytest.mark.parametrize(("module", "owner", "method", "when"), IN_AN_EPOCH)
 def test_a_crash_inside_an_epoch(stack, crash, module: str, owner: str, method: str, when: str):
-    crash(module, owner, method, when, 2, lambda: stack.traffic(150, seed=41))
+    crash(module, owner, method, when, 1, lambda: stack.traffic(150, seed=41))
     report = stack.verified(*MAIN, seconds=180)
     assert sum(table.duplicate_events for table in report.tables) == 0
 

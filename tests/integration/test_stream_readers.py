@@ -1,7 +1,5 @@
 """Every engine reads the same mirror: many files, deletion vectors, merged files, a changed schema."""
 
-from decimal import Decimal
-
 import pytest
 
 from catalog.session import spark_session
@@ -9,13 +7,13 @@ from catalog.session import spark_session
 
 @pytest.fixture(scope="module")
 def many_files(stack, joined) -> tuple[str, str]:
-    """A table of several files, each with a vector."""
+    """A table of several files: each round changes rows of the first file and of the round before."""
     table, mirror = joined["read_by_all"], joined.mirror("read_by_all")
     stack.execute(f"insert into {table} select n, n * 0.25, 'zone ' || n % 7, now() from generate_series(1, 400) n")
     stack.verified(table)
     for round_ in range(5):
         stack.execute(
-            f"update {table} set fare = fare + 1 where id % 50 = {round_}",
+            f"update {table} set fare = fare + 1 where id % 50 between {round_ - 1} and {round_}",
             f"delete from {table} where id % 60 = {round_}",
             f"insert into {table} values ({1000 + round_}, 0, null, null)",
         )
@@ -68,7 +66,6 @@ def test_files_with_vectors_read_alike_and_each_vector_has_a_file_of_its_own(sta
     assert {kind.lower() for _, kind in found} == {"puffin"}
     assert stack.table(table)["files"] >= 3
     agree(stack, by_spark, table, mirror, "id, fare, zone")
-    assert (Decimal("1.25"),) in stack.lake_rows(f"select fare from taxi_cdc.{mirror}")
 
 
 def test_merged_files_read_alike(stack, many_files, by_spark):

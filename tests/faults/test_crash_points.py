@@ -12,21 +12,20 @@ from streaming.requests import Request, answer, submit
 
 MAIN = ("payment_types", "trips", "vendors")
 CRASHING = """
-import os, signal, sys
+import itertools, os, signal, sys
 from importlib import import_module
 from streaming import __main__ as job
 
 module, owner, method, when, which = sys.argv[1:]
 owner = getattr(import_module(f"streaming.{module}"), owner)
-original, calls = getattr(owner, method), 0
+original, calls = getattr(owner, method), itertools.count(1)
 
 def crashing(*arguments, **options):
-    global calls
-    calls += 1
-    if when == "before" and calls == int(which):
+    number = next(calls)  # several tables call it side by side
+    if when == "before" and number == int(which):
         os.kill(os.getpid(), signal.SIGKILL)
     result = original(*arguments, **options)
-    if when == "after" and calls == int(which):
+    if when == "after" and number == int(which):
         os.kill(os.getpid(), signal.SIGKILL)
     return result
 

@@ -1,5 +1,8 @@
 """The streaming job killed between two steps of an epoch or of a copy: what was done is not done again, the rest is."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 
@@ -51,12 +54,15 @@ def crash(stack):
         supervisor.stop_program("stream")
         arguments = [sys.executable, "-P", "-c", CRASHING, module, owner, method, when, str(which)]
         with open(stack.settings.state_dir / "logs" / "crashing.log", "w") as log:
-            job = subprocess.Popen(arguments, env=stack.environment, cwd=PROJECT, stdout=log, stderr=log)
+            job = subprocess.Popen(
+                arguments, env=stack.environment, cwd=PROJECT, stdout=log, stderr=log, start_new_session=True
+            )
             try:
                 change()
                 assert job.wait(120) == -9, "it reached the step"
             finally:
-                job.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(job.pid, signal.SIGKILL)  # its Java process, which holds the port of the Spark UI
                 job.wait()
         supervisor.start_program("stream")
 

@@ -218,8 +218,6 @@ class IcebergTable:
         Raises StaleSnapshotError unless the branch's head is still the snapshot `read`.
         """
         update = self.java.newRowDelta()
-        if read is not None:  # otherwise every earlier vector of a file counts as a conflict
-            update.validateFromSnapshot(read)
         for file in added:
             update.addRows(file)
         for new, old in vectors:
@@ -266,7 +264,7 @@ class IcebergTable:
         }
         if branch != MAIN:
             update.toBranch(branch)
-        if read is not None:
+        if read is not None:  # otherwise every earlier vector of a file counts as a conflict
             update.validateFromSnapshot(read)
         for name, value in summary.items():
             update.set(name, value)

@@ -78,18 +78,24 @@ def _framed(texts: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class FileKeys:
-    """The keys of one data file in key order, and each one's row in the file (None: the file is in key order)."""
+    """The keys of one data file in key order, and each one's row in the file (None: the file is in key order).
+
+    `unique` says that no two of the searched numbers are equal.
+    """
 
     keys: KeyNumbers
     rows: np.ndarray | None
+    unique: bool
 
     @classmethod
     def of(cls, keys: KeyNumbers) -> FileKeys:
         """Index the keys of a file, given in row order."""
         if keys.second is None and bool(np.all(keys.first[1:] > keys.first[:-1])):
-            return cls(keys, None)
+            return cls(keys, None, unique=True)
         order = keys.order()
-        return cls(keys.take(order), order.astype(np.uint32))
+        ordered = keys.take(order)
+        unique = bool(np.all(ordered.first[1:] > ordered.first[:-1]))
+        return cls(ordered, order.astype(np.uint32), unique)
 
     @property
     def nbytes(self) -> int:
@@ -99,14 +105,22 @@ class FileKeys:
     def find(self, wanted: KeyNumbers) -> tuple[np.ndarray, np.ndarray]:
         """Rows that hold a wanted key (uint32) and, for each, the place of that key in `wanted`."""
         held = self.keys.first
-        low, high = np.searchsorted(held, wanted.first, "left"), np.searchsorted(held, wanted.first, "right")
-        counts = high - low
-        places = np.repeat(np.arange(len(wanted)), counts)
-        if places.size == 0:
-            return np.zeros(0, np.uint32), places
-        within = np.arange(places.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        at = np.repeat(low, counts) + within
+        if held.size == 0:
+            return np.zeros(0, np.uint32), np.zeros(0, np.int64)
+        near = np.flatnonzero((wanted.first >= held[0]) & (wanted.first <= held[-1]))
+        at = np.searchsorted(held, wanted.first[near], "left")
+        hit = held[at] == wanted.first[near]
+        at, places = at[hit], near[hit]
+        if not self.unique:
+            at, places = _with_equals(held, at, places)
         if self.keys.second is not None and wanted.second is not None:
             same = self.keys.second[at] == wanted.second[places]
             at, places = at[same], places[same]
         return (at.astype(np.uint32) if self.rows is None else self.rows[at]), places
+
+
+def _with_equals(held: np.ndarray, at: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each hit once for every equal number held."""
+    counts = np.searchsorted(held, held[at], "right") - at
+    within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(at, counts) + within, np.repeat(places, counts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from catalog.errors import LakehouseError
@@ -40,13 +40,15 @@ class Copy:
     """A copy under way on the branch of the next generation.
 
     Debezium's initial copy: all its rows share the source's `lsn` and `transaction_id`; it ends with its last row.
-    A resync: the rows were copied at once, and the copy is whole when the offset `until` is reached.
+    A resync: the rows were copied at once from the Postgres snapshot `visible` (`xmin:xmax:xip,…`); up to the offset
+    `until` the topic holds events of transactions that it saw, which are passed over, and then the copy is whole.
     """
 
     lsn: int | None = None
     transaction_id: int | None = None
     rows: int = 0
     until: int | None = None
+    visible: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Position:
         if self.generation_start:
             fields["generation_start"] = self.generation_start
         if self.copy:
-            fields["copy"] = [self.copy.lsn, self.copy.transaction_id, self.copy.rows, self.copy.until]
+            fields["copy"] = list(astuple(self.copy))
         return json.dumps(fields, separators=(",", ":"))
 
     @classmethod

@@ -22,6 +22,11 @@ class PostgresSnapshot:
         xmin, xmax, running = text.split(":")
         return cls(int(xmin), int(xmax), frozenset(int(xid) for xid in running.split(",") if xid))
 
+    @property
+    def text(self) -> str:
+        """As `parse` reads it."""
+        return f"{self.xmin}:{self.xmax}:{','.join(map(str, sorted(self.running)))}"
+
     def sees(self, xid: int) -> bool:
         """Whether the changes of a committed transaction are in the snapshot; only the low 32 bits of `xid` count."""
         ahead = (xid - self.xmin) % MODULO

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,12 +27,12 @@ class Changelog(TableWriter):
         super().__init__(table)
         self.recent: dict[int, list[LiveFile]] = {}
 
-    def append(self, events: Events, position: Position, source: SourceTable) -> None:
-        """Append events and move to `position`, in one commit."""
+    def append(self, events: Events, position: Position, source: SourceTable, earlier: np.ndarray) -> None:
+        """Append events and move to `position`, in one commit; the `earlier` ones as the generation before's."""
         if len(events) == 0:
             self.position = position
             return
-        rows = self.rows(events, position.generation, source)
+        rows = self.rows(events, np.where(earlier, position.generation - 1, position.generation), source)
         written = self.write(rows)
         added = [self.data_file(file, hour) for hour, file in written]
         facts = {"lake.events": str(len(events))}
@@ -43,7 +44,7 @@ class Changelog(TableWriter):
         """The description of a file of one hour, counted from 1970: Iceberg reads an hour back as that number."""
         return self.table.data_file(written, f"committed_at_hour={hour}")
 
-    def rows(self, events: Events, generation: int, source: SourceTable) -> pa.Table:
+    def rows(self, events: Events, generations: np.ndarray, source: SourceTable) -> pa.Table:
         """Events as rows of the changelog."""
         has_before = pa.array([op in "ud" for op in events.op], pa.bool_())
         has_after = pa.array([op in "cur" for op in events.op], pa.bool_())
@@ -57,7 +58,7 @@ class Changelog(TableWriter):
             "committed_at": events.committed_at,
             "topic_partition": events.partition,
             "topic_offset": events.offset,
-            "generation": pa.repeat(pa.scalar(generation, pa.int32()), len(events)),
+            "generation": pa.array(generations, pa.int32()),
             "key": _struct(events.keys(source.key), pc.invert(truncate)),
             "before": _struct(events.before, known_before),
             "after": _struct(events.after, has_after),

@@ -7,9 +7,10 @@
 4. The changelog gets the rows as a new generation, in one commit that keeps its position.
 5. The branch of the next generation gets them, in one commit at position c.
 
-From then on the table streams again, on the branch: events that the snapshot already saw are applied once more, which
-changes nothing in the end, because each carries its whole row. At the barrier's end the branch equals the source and
-becomes the table. A crash between 4 and 5 leaves a generation of the changelog that the next try outnumbers.
+From then on the table streams again, on the branch. Events of transactions that the snapshot saw are passed over: the
+copied rows hold them, perhaps in a schema that these events do not know; the changelog keeps them as the generation
+before's. At the barrier the branch becomes the table. A crash between 4 and 5 leaves a generation of the changelog
+that the next try outnumbers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -74,12 +74,12 @@ class Copier:
         pass_barrier(self._settings, time.monotonic() + _BARRIER_SECONDS)
         until = topic_targets(self._settings, [found.name])[found.name][0]
         began = start.next_offset
-        position = Position(found.topic_id, {0: start}, generation, generation_start=began)
+        copy = Copy(point.lsn, None, rows, until, point.visible.text)
+        position = Position(found.topic_id, {0: start}, generation, copy, generation_start=began)
         changelog.row_delta(position, changelog.head(), added=changelog_files)
         mirror.drop_next_generation()
         mirror.refresh()
-        whole = replace(position, copy=Copy(point.lsn, None, rows, until))
-        mirror.overwrite(whole, mirror.head(), added=mirror_files, branch=NEXT_GENERATION)
+        mirror.overwrite(position, mirror.head(), added=mirror_files, branch=NEXT_GENERATION)
         log.info("copied", table=name, rows=rows, generation=generation, start=start.next_offset, until=until)
         return rows
 

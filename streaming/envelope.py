@@ -35,6 +35,7 @@ class Reject:
     row: int
     reason: str
     key_readable: bool = True
+    transaction_id: int | None = None
 
 
 @dataclass
@@ -130,7 +131,10 @@ def _columns(records: pa.Table, rows: Rows, rejects: list[Reject], tombstones: i
             break
         except BadValuesError as bad:
             key_readable = bad.column not in source.key
-            rejects += [Reject(rows.row[row], reason, key_readable) for row, reason in bad.reasons.items()]
+            for row, reason in bad.reasons.items():
+                transaction_id = rows.source[row][1]
+                known = transaction_id if isinstance(transaction_id, int) else None
+                rejects.append(Reject(rows.row[row], reason, key_readable, known))
             rows = rows.without(bad.reasons)
     if not source.full_identity:
         before = _only_key(before, source)

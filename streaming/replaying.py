@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
@@ -49,7 +50,7 @@ def replay(lake: Lake, stream: TableStream, quarantine: Quarantine) -> Outcome:
     fresh = [place for place in young if offsets[place] not in known]
     current = [place for place in young if (later := last[place]) is None or later <= offsets[place]]
     if fresh:
-        stream.changelog.append(events.take(fresh), position, stream.source)
+        stream.changelog.append(events.take(fresh), position, stream.source, np.zeros(len(fresh), dtype=bool))
     if current:
         stream.mirror.apply(events.take(current), stream.mirror.committed)
     _keep(lake, quarantine, everything, stream.topic, set(offsets))

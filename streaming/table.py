@@ -24,6 +24,7 @@ import structlog
 from catalog.errors import TableStoppedError
 from catalog.positions import Copy, GapError, OffsetRange, PartitionPosition, Position
 from catalog.source import SourceTable
+from catalog.visibility import PostgresSnapshot
 from streaming.changelog import Changelog
 from streaming.envelope import Decoded, Events, Reject, UnknownColumnsError, decode
 from streaming.mirror import Mirror
@@ -130,6 +131,10 @@ class TableStream:
         return True
 
     def _set_aside(self, records: pa.Table, rejects: Sequence[Reject], ranges: Sequence[OffsetRange]) -> None:
+        resync = _resync(self.mirror)
+        if resync is not None and resync.visible is not None:
+            snapshot = PostgresSnapshot.parse(resync.visible)
+            rejects = [r for r in rejects if r.transaction_id is None or not snapshot.sees(r.transaction_id)]
         if not rejects:
             return
         ends = {offsets.partition: offsets.end for offsets in ranges}
@@ -146,13 +151,17 @@ class TableStream:
     def _append(self, events: Events, ranges: Sequence[OffsetRange], read: dict[int, int]) -> None:
         position = _position(self.changelog)
         mine = _from_position(events, position)
-        for segment in segments(mine, position.copy):
+        for segment in segments(mine, _initial_copy(self.changelog)):
             at = _position(self.changelog)
             if segment.begins:
                 at = replace(at, generation=at.generation + 1, generation_start=_first_offset(segment.events))
-            end = at.moved(_ends_of(segment.events), copy=None if segment.ends else segment.copy)
-            self.changelog.append(segment.events, end, self.source)
+            under_way = _resync(self.changelog) if segment.copy is None else segment.copy
+            end = at.moved(_ends_of(segment.events), copy=None if segment.ends else under_way)
+            self.changelog.append(segment.events, end, self.source, _seen(segment.events, _resync(self.changelog)))
         self._arrive(self.changelog, ranges, read)
+        resync = _resync(self.changelog)
+        if resync is not None and _position(self.changelog).next_offset(0) >= (resync.until or 0):
+            self.changelog.position = replace(_position(self.changelog), copy=None)
 
     def _mirror(self, events: Events, ranges: Sequence[OffsetRange], read: dict[int, int]) -> None:
         mirror = self.mirror
@@ -163,7 +172,8 @@ class TableStream:
                 if _initial_copy(mirror):
                     mirror.finish_copy()
                     end = _position(mirror).moved(_ends_of(segment.events), copy=None)
-                mirror.apply(segment.events, end)
+                unseen = np.flatnonzero(~_seen(segment.events, _resync(mirror)))
+                mirror.apply(segment.events.take(unseen.tolist()), end)
                 continue
             if segment.begins:
                 start = replace(_position(mirror), generation_start=_first_offset(segment.events))
@@ -188,8 +198,8 @@ class TableStream:
 
     def finish_resync(self) -> None:
         """Adopt a resynced generation once it has passed the offset at which it equals the source."""
-        copy = _position(self.mirror).copy
-        if copy is None or copy.until is None or _position(self.mirror).next_offset(0) < copy.until:
+        copy = _resync(self.mirror)
+        if copy is None or _position(self.mirror).next_offset(0) < (copy.until or 0):
             return
         self.mirror.finish_copy()
         log.info("resync finished", table=self.name, rows=copy.rows)
@@ -201,9 +211,23 @@ def _position(writer: TableWriter) -> Position:
     return writer.position
 
 
-def _initial_copy(mirror: Mirror) -> Copy | None:
-    copy = _position(mirror).copy
+def _initial_copy(writer: TableWriter) -> Copy | None:
+    copy = _position(writer).copy
     return copy if copy is not None and copy.until is None else None
+
+
+def _resync(writer: TableWriter) -> Copy | None:
+    copy = _position(writer).copy
+    return copy if copy is not None and copy.until is not None else None
+
+
+def _seen(events: Events, resync: Copy | None) -> np.ndarray:
+    """Which events a resync's copied rows hold already: they count for the generation before."""
+    if resync is None or resync.until is None or resync.visible is None:
+        return np.zeros(len(events), dtype=bool)
+    snapshot, before = PostgresSnapshot.parse(resync.visible), events.offset.to_numpy() < resync.until
+    seen = [xid is not None and snapshot.sees(xid) for xid in events.transaction_id.to_pylist()]
+    return before & np.array(seen, dtype=bool)
 
 
 def _read_up_to(records: pa.Table, rejects: Sequence[Reject]) -> dict[int, int]:

@@ -21,6 +21,7 @@ _PARTITION = 1 << 48
 _PLACE = f"coalesce(topic_partition::bigint * {_PARTITION} + topic_offset, -1)"
 """An event's place as one number; copies made without Kafka come first."""
 _ANY_PLACE = -2
+_UNKNOWN = '"lake unknown"'
 
 
 class SourcePointTooOldError(VerificationError):
@@ -57,21 +58,26 @@ def replay_changelog(connection: DuckDBPyConnection, pinned: Pinned) -> Replay:
 
 
 def _folded(pinned: Pinned, keys: list[str]) -> str:
-    """Each key's row after its last event. A value that an update left out is that of the last event that has it."""
+    """Each key's row after its last event. A value that an update left out is that of the last event that has it.
+
+    Where the key's events have none (it was left out when the key changed) the column's name stands in _UNKNOWN.
+    """
     events = f"(SELECT *, {_PLACE} AS place FROM {_changelog(pinned)} WHERE {_inside(pinned)}) e"
     matched = " AND ".join(f"e.key.{k} = l.{k}" for k in keys)
     last = "e.place = l.place AND e.op IN ('r', 'c', 'u')"
     if pinned.source.full_identity:
-        images = ", ".join(lake_columns(pinned, pinned.changelog, "e.after."))
-        return f"SELECT {images} FROM {events} JOIN scratch.places l ON {matched} WHERE {last}"
-    images = ", ".join(
-        f"arg_max_null({value}, e.place) FILTER (e.after IS NOT NULL AND NOT"
-        f" list_contains(coalesce(e.unchanged, []), '{name}')) AS {quoted(name)}"
-        for name, value in lake_values(pinned, pinned.changelog, "e.after.").items()
-    )
+        whole = ", ".join([*lake_columns(pinned, pinned.changelog, "e.after."), f"[]::VARCHAR[] AS {_UNKNOWN}"])
+        return f"SELECT {whole} FROM {events} JOIN scratch.places l ON {matched} WHERE {last}"
+    images, unknown = [], []
+    for name, value in lake_values(pinned, pinned.changelog, "e.after.").items():
+        literal = "'" + name.replace("'", "''") + "'"
+        given = f"FILTER (e.after IS NOT NULL AND NOT list_contains(coalesce(e.unchanged, []), {literal}))"
+        images.append(f"arg_max_null({value}, e.place) {given} AS {quoted(name)}")
+        unknown.append(f"CASE WHEN count(*) {given} = 0 THEN {literal} END")
     grouped = ", ".join(f"l.{k}" for k in keys)
     return (
-        f"SELECT {images} FROM {events} JOIN scratch.places l ON {matched} WHERE e.place <= l.place"
+        f"SELECT {', '.join(images)}, [{', '.join(unknown)}] AS {_UNKNOWN} FROM {events}"
+        f" JOIN scratch.places l ON {matched} WHERE e.place <= l.place"
         f" GROUP BY {grouped} HAVING bool_or({last})"
     )
 
@@ -109,8 +115,12 @@ def _differing(
     connection: DuckDBPyConnection, pinned: Pinned, limit: int = 20
 ) -> tuple[int, tuple[dict[str, Any], ...]]:
     keys = [quoted(name) for name in pinned.source.key]
-    others = [quoted(c.name) for c in pinned.source.columns if c.name not in pinned.source.key]
-    unlike = [f"f.{keys[0]} IS NULL", f"m.{keys[0]} IS NULL", *(f"f.{c} IS DISTINCT FROM m.{c}" for c in others)]
+    others = [c.name for c in pinned.source.columns if c.name not in pinned.source.key]
+    unlike = [f"f.{keys[0]} IS NULL", f"m.{keys[0]} IS NULL"]
+    for name in others:
+        literal = "'" + name.replace("'", "''") + "'"
+        differs = f"f.{quoted(name)} IS DISTINCT FROM m.{quoted(name)}"
+        unlike.append(f"({differs} AND NOT list_contains(f.{_UNKNOWN}, {literal}))")
     joined = (
         f"FROM scratch.folded f FULL OUTER JOIN {STAGED} m ON {' AND '.join(f'f.{k} = m.{k}' for k in keys)}"
         f" WHERE {' OR '.join(unlike)}"

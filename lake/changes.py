@@ -104,7 +104,9 @@ def _ask(settings: Settings, request: Any, wait: bool) -> dict[str, Any] | None:
         return None
     seen, asked = "", time.monotonic()
     with console.status(f"{request.kind} of {request.table}: waiting for the streaming job") as status:
-        while (found := answer(settings, request)) is None or _is_copying(settings, request.table):
+        while (found := answer(settings, request)) is None or not (
+            "error" in found or _is_settled(settings, request.table)
+        ):
             seen = _state(settings, request.table) or seen
             status.update(f"{request.kind} of {request.table}: {seen or 'waiting for the streaming job'}")
             if not seen and time.monotonic() - asked > _NO_SIGN_SECONDS:
@@ -123,8 +125,9 @@ def _tables(settings: Settings) -> dict[str, Any]:
     return tables
 
 
-def _is_copying(settings: Settings, table: str) -> bool:
-    return bool(_tables(settings).get(table, {}).get("state") == "copying")
+def _is_settled(settings: Settings, table: str) -> bool:
+    """Neither being copied nor between two runs of the query, where no state is told."""
+    return _tables(settings).get(table, {}).get("state") in ("running", "stopped")
 
 
 def _state(settings: Settings, table: str) -> str:

@@ -65,10 +65,14 @@ def joined(stack) -> Iterator[Joined]:
     done = stack.lake("connect")
     assert done.returncode == 0, done.stdout + done.stderr
     wanted = {made[name] for name in COLUMNS}
-    stack.until(lambda: wanted <= stack.status().get("tables", {}).keys(), "the new tables join", JOIN_SECONDS)
+    stack.until(lambda: wanted <= _running(stack.status().get("tables", {})), "the new tables are copied", JOIN_SECONDS)
     yield made
     stack.execute(f"alter publication {stack.settings.publication} drop table {tables}", f"drop table {tables}")
     assert stack.lake("connect").returncode == 0
+
+
+def _running(tables: Mapping[str, Any]) -> set[str]:
+    return {name for name, table in tables.items() if table["state"] == "running"}
 
 
 @pytest.fixture

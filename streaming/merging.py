@@ -25,8 +25,9 @@ from streaming.writer import TableWriter
 log = structlog.get_logger()
 
 _SMALLEST_CLASS = 256 << 10
-_LARGEST_MERGED = 64 << 20
-"""A larger file is left to maintenance: a merge must not hold an epoch up."""
+_LARGEST_MERGED = 16 << 20
+_MOST_ROWS = 500_000
+"""Bytes and rows of one merge; larger files are left to maintenance, because a merge must not hold an epoch up."""
 _DEAD_SHARE = 0.5
 """A file with more deleted rows than this is rewritten with the next merge."""
 
@@ -40,16 +41,17 @@ def due(files: Iterable[LiveFile], threshold: int) -> list[LiveFile]:
     """The files to merge now: the fullest class with at least `threshold` files, bounded in bytes; may be empty."""
     classes: dict[int, list[LiveFile]] = defaultdict(list)
     for file in files:
-        if file.size <= _LARGEST_MERGED // 4 or _mostly_dead(file):
+        is_small = file.size <= _LARGEST_MERGED // 4 and file.rows <= _MOST_ROWS // 4
+        if is_small or _mostly_dead(file):
             classes[size_class(int(file.size * _alive_share(file)))].append(file)
     full = [members for members in classes.values() if len(members) >= threshold]
     if not full:
         return []
     chosen: list[LiveFile] = []
-    held = 0
+    held = rows = 0
     for file in max(full, key=len):
-        held += file.size
-        if held > _LARGEST_MERGED and len(chosen) > 1:
+        held, rows = held + file.size, rows + file.rows
+        if (held > _LARGEST_MERGED or rows > _MOST_ROWS) and len(chosen) > 1:
             break
         chosen.append(file)
     return chosen
@@ -61,7 +63,7 @@ def _alive_share(file: LiveFile) -> float:
 
 
 def _mostly_dead(file: LiveFile) -> bool:
-    return file.size <= _LARGEST_MERGED and _alive_share(file) < 1.0 - _DEAD_SHARE
+    return file.size <= _LARGEST_MERGED and file.rows <= _MOST_ROWS and _alive_share(file) < 1.0 - _DEAD_SHARE
 
 
 def merge_mirror(mirror: Mirror, threshold: int) -> int:

@@ -41,18 +41,22 @@ def test_the_fullest_class_is_chosen_whole():
     assert due([*middle, *small], 4) == small
 
 
-def test_a_merge_is_bounded_in_bytes():
-    chosen = due([file(15 * MIB, name=str(n)) for n in range(10)], 4)
-    assert sum(member.size for member in chosen) <= 64 * MIB
+def test_a_merge_is_bounded_in_bytes_and_rows():
+    chosen = due([file(4 * MIB, name=str(n)) for n in range(10)], 4)
+    assert sum(member.size for member in chosen) <= 16 * MIB
     assert len(chosen) == 4
+    chosen = due([file(KIB, rows=100_000, name=str(n)) for n in range(10)], 4)
+    assert sum(member.rows for member in chosen) <= 500_000
+    assert len(chosen) == 5
 
 
 def test_large_files_are_left_to_maintenance():
-    assert due([file(16 * MIB + 1, name=str(n)) for n in range(10)], 2) == []
+    assert due([file(4 * MIB + 1, name=str(n)) for n in range(10)], 2) == []
+    assert due([file(KIB, rows=125_001, name=str(n)) for n in range(10)], 2) == []
 
 
 def test_a_mostly_dead_file_counts_as_what_is_alive_of_it():
-    dead = file(40 * MIB, 100, 99)
-    assert due([dead, file(300 * KIB, name="a"), file(300 * KIB, name="b")], 3)[0] == dead
-    assert due([file(40 * MIB, 100, 40)] * 3, 3) == []
-    assert due([file(80 * MIB, 100, 99)] * 3, 3) == []
+    dead = file(10 * MIB, 100, 99)
+    assert due([dead, file(300 * KIB, name="a"), file(200 * KIB, name="b")], 2)[0] == dead
+    assert due([file(10 * MIB, 100, 40)] * 3, 3) == []
+    assert due([file(20 * MIB, 100, 99)] * 3, 3) == []

@@ -1,7 +1,9 @@
 """Kafka to Iceberg: every change event once into the changelog, the mirror equal to the source table.
 
-Reading order: `values`, `reading` and `envelope` (Kafka records to change events), `folding` (events of a slice to one
-change per key), `keys` (where a key's row is), `puffin` (deletion vectors), `iceberg` (commits that carry a position),
-`changelog`, `mirror` and `quarantine` (the three writers), `merging` (small files between epochs), `copying` (resync),
-`table` (one source table's epoch), `audit` (is the topic what it was), `driver` (the streaming query).
+Reading order. Pure: `values`, `reading`, `envelope` (Kafka records to change events), `segments` (initial copies told
+from the stream), `folding` (events to one change per key), `keys` (where a key's row is), `puffin` (deletion vectors),
+`evolution` (changed source schemas). Writing: `store`, `iceberg` (commits that carry a position), `writer`,
+`changelog`, `mirror`, `quarantine`, `merging` (small files), `retention` (old snapshots). Running: `table` (one source
+table's epoch), `epoch`, `audit` (is the topic what it was), `opening`, `driver` (the streaming query), `errands` with
+`requests`, `copying` (resync) and `replaying` (what commands ask for), `status`.
 """

@@ -108,9 +108,12 @@ class Mirror(TableWriter):
         self._adopt()
 
     def _adopt(self) -> None:
+        ahead = self.position
         self.table.adopt_next_generation()
         self.table.refresh()
         self.load()
+        # What was read beyond the last commit held no records, and the next epoch begins there.
+        self.position = None if ahead is None else replace(ahead, copy=None)
 
     def apply(self, events: Events, position: Position) -> None:
         """Apply events and move to `position`, in one commit, also where they cancel each other out."""

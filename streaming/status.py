@@ -36,10 +36,10 @@ def write_status(
     tables: dict[str, Any] = {}
     for name, stream in running.items():
         tables[name] = {**_described(stream), "state": "copying" if _in_copy(stream) else "running"}
-    for name, what in copying.items():
-        tables[name] = {"state": "copying", "reason": what, "remedy": ""}
     for name, stop in stopped.items():
         tables[name] = {"state": "stopped", "reason": stop.reason, "remedy": stop.remedy}
+    for name, what in copying.items():
+        tables[name] = {"state": "copying", "reason": what, "remedy": ""}
     status = {
         "updated_at": datetime.now(UTC).isoformat(),
         "pid": os.getpid(),

@@ -167,7 +167,7 @@ def _time_travel(settings: Settings, before: datetime) -> None:
 
     console.rule("[bold]time travel", align="left")
     for title, past, query in _QUERIES:
-        moment = f"time:{before.isoformat(timespec='seconds')}"
+        moment = f"time:{before.isoformat(timespec='milliseconds')}"
         option = f" --as-of {moment}" if past else ""
         console.print(f'\n{title}\n[dim]lake sql{option} "{query}"[/]', highlight=False)
         with Answers(settings, "duckdb", AsOf.parse(moment) if past else None) as answers:

@@ -113,11 +113,10 @@ class OffsetRange:
     start: int
     end: int
 
-    def unapplied(self, position: Position) -> OffsetRange | None:
-        """What of the range a table at `position` still lacks; None when nothing. Raises GapError."""
-        at = position.next_offset(self.partition)
+    def unapplied(self, at: int) -> OffsetRange | None:
+        """What of the range a table lacks whose next offset is `at`; None when nothing. Raises GapError."""
         if self.start > at:
-            raise GapError(f"partition {self.partition}: the epoch starts at offset {self.start}, the table is at {at}")
+            raise GapError(f"partition {self.partition}: the epoch starts at {self.start}, the table is at {at}")
         return replace(self, start=at) if at < self.end else None
 
 

@@ -97,14 +97,11 @@ class TableStream:
         return len(decoded.events)
 
     def _lacking(self, ranges: Sequence[OffsetRange]) -> list[OffsetRange]:
-        found = []
-        for offsets in ranges:
-            start = self.lowest(offsets.partition)
-            if offsets.start > start:
-                raise GapError(f"{self.name}: the epoch starts at {offsets.start}, the table is at {start}")
-            if start < offsets.end:
-                found.append(OffsetRange(offsets.partition, start, offsets.end))
-        return found
+        try:
+            lacking = [offsets.unapplied(self.lowest(offsets.partition)) for offsets in ranges]
+        except GapError as gap:
+            raise GapError(f"{self.name}: {gap}") from gap
+        return [offsets for offsets in lacking if offsets is not None]
 
     def _decode(self, records: pa.Table) -> Decoded:
         try:

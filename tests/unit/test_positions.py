@@ -47,22 +47,22 @@ def test_written_and_read_it_is_the_same(position):
 
 def test_a_range_above_the_position_is_a_gap():
     with pytest.raises(GapError, match="starts at offset 11, the table is at 10"):
-        OffsetRange(0, 11, 30).unapplied(AT_10)
+        OffsetRange(0, 11, 30).unapplied(AT_10.next_offset(0))
 
 
 @pytest.mark.parametrize(
     ("start", "end", "lacking"), [(10, 30, (10, 30)), (4, 11, (10, 11)), (4, 10, None), (0, 3, None), (10, 10, None)]
 )
 def test_a_replayed_range_brings_only_what_lacks(start, end, lacking):
-    found = OffsetRange(0, start, end).unapplied(AT_10)
+    found = OffsetRange(0, start, end).unapplied(AT_10.next_offset(0))
     assert (found and (found.start, found.end)) == lacking
 
 
 def test_a_partition_never_read_starts_at_its_first_record():
     assert AT_10.next_offset(1) == 0
-    assert OffsetRange(1, 0, 5).unapplied(AT_10) == OffsetRange(1, 0, 5)
+    assert OffsetRange(1, 0, 5).unapplied(AT_10.next_offset(1)) == OffsetRange(1, 0, 5)
     with pytest.raises(GapError):
-        OffsetRange(1, 1, 5).unapplied(AT_10)
+        OffsetRange(1, 1, 5).unapplied(AT_10.next_offset(1))
 
 
 def test_moving_keeps_lsns_that_an_end_does_not_carry():

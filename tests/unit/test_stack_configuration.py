@@ -55,7 +55,7 @@ def test_components_that_share_a_file_may_write_it_at_the_same_time(tmp_path: Pa
     with ThreadPoolExecutor(8) as pool:
         for number in range(50):
             path = tmp_path / str(number) / "shared"
-            assert True in list(pool.map(write, [path] * 8))
+            assert any(list(pool.map(write, [path] * 8)))
             assert list(path.parent.iterdir()) == [path]
 
 

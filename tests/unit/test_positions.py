@@ -46,7 +46,7 @@ def test_written_and_read_it_is_the_same(position):
 
 
 def test_a_range_above_the_position_is_a_gap():
-    with pytest.raises(GapError, match="starts at offset 11, the table is at 10"):
+    with pytest.raises(GapError, match="starts at 11, the table is at 10"):
         OffsetRange(0, 11, 30).unapplied(AT_10.next_offset(0))
 
 

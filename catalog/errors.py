@@ -9,6 +9,8 @@
     ├── StaleSnapshotError      the table moved since it was read: read again and plan again
     ├── HistoryError            a table, snapshot or time that the lake does not hold
     ├── QueryError              a query that an engine refused
+    ├── BatchError              a batch step cannot do its work: its input, or a step before it, is not as it must be
+    ├── QualityError            rows that were to be published break a rule; nothing was published
     └── VerificationError       a table could not be compared (not: it differs)
 
 A message says what failed, on what, and what to do now; `remedy` holds the last part.
@@ -67,3 +69,11 @@ class HistoryError(LakehouseError):
 
 class QueryError(LakehouseError):
     """An engine refused a query."""
+
+
+class BatchError(LakehouseError):
+    """A batch step cannot do its work."""
+
+
+class QualityError(BatchError):
+    """Rows to be published break an error-level rule. Nothing was published."""

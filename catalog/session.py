@@ -25,9 +25,16 @@ CHECKPOINT_FILES = "org.apache.spark.sql.execution.streaming.checkpointing.FileS
 
 
 def spark_session(
-    settings: Settings, app_name: str, *, ui_port: int | None = None, driver_memory: str | None = None
+    settings: Settings,
+    app_name: str,
+    *,
+    ui_port: int | None = None,
+    driver_memory: str | None = None,
+    submitted: bool = False,
 ) -> SparkSession:
     """Start Spark, or return the running session. The UI is off unless `ui_port` is given; memory as Spark writes it.
+
+    In a `submitted` process spark-submit has said which cluster it is and what must stand before Java starts.
 
     Raises ConfigurationError when the jars or a Java runtime are missing.
     """
@@ -36,7 +43,9 @@ def spark_session(
     os.environ["JAVA_HOME"] = str(find_java(settings))
     # The UI binds to this address and to every interface without it; no Spark property does the same.
     os.environ["SPARK_LOCAL_IP"] = settings.spark_ui_host or settings.host
-    builder = SparkSession.builder.master(settings.spark_master).appName(app_name)
+    builder = SparkSession.builder.appName(app_name)
+    if not submitted:
+        builder = builder.master(settings.spark_master)
     options = {**_engine(settings, driver_memory), **_interface(ui_port), **_catalog(settings), **_jars(settings)}
     for name, value in options.items():
         builder = builder.config(name, value)

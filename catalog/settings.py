@@ -18,6 +18,8 @@ from catalog.errors import ConfigurationError
 from catalog.secrets import Secrets, load_secrets
 
 PROJECT = Path(__file__).resolve().parent.parent
+SAMPLE = PROJECT / "data"
+"""Real data that ships: taxi trips, zones and weather."""
 PREFIX = "LAKE_"
 CATALOG = "iceberg"
 """Name of the Iceberg catalog in Spark, Trino and DuckDB."""
@@ -74,6 +76,15 @@ class Settings(BaseSettings):
     slice_bytes: int = Field(256 << 20, ge=1 << 20, description="most bytes of records held in memory at once")
     key_cache_bytes: int = Field(512 << 20, ge=0, description="most bytes of keys of mirror files held in memory")
     small_files: int = Field(16, ge=2, description="files of one size class that are merged between epochs")
+    tlc_source: str = Field(
+        "sample", description="taxi months: `sample`, a folder, or a URL template with {year} and {month:02d}"
+    )
+    weather_source: Literal["record", "open-meteo"] = Field(
+        "record", description="the daily record of 2019 that ships (derived hours), or an API of Open-Meteo's shape"
+    )
+    weather_archive_url: str = "https://archive-api.open-meteo.com/v1/archive"
+    weather_forecast_url: str = "https://api.open-meteo.com/v1/forecast"
+    mlflow_uri: str | None = Field(None, description="MLflow's store; a SQLite file in the state folder when unset")
     java_home: Path | None = Field(None, description="a Java 17+ runtime; found on the machine when unset")
     ivy_settings: Path | None = Field(None, description="Ivy's resolver settings, for a mirror of Maven Central")
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
 
+from catalog.settings import SAMPLE
 from connectors.calendar_shift import shift_for, to_instant
 
-FILES = Path(__file__).parent / "data" / "tlc"
+FILES = SAMPLE / "tlc"
 COLUMNS = (
     "vendor_id",
     "pickup_at",

@@ -6,12 +6,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from catalog.files import s3_files
 from catalog.settings import Settings
 from streaming.keys import FileKeys, key_numbers
 
@@ -29,16 +28,7 @@ class Store:
     """Reads and writes files by their `s3://` path."""
 
     def __init__(self, settings: Settings) -> None:
-        address = urlsplit(settings.s3)
-        self._files = pafs.S3FileSystem(
-            access_key=settings.secrets.s3_access_key,
-            secret_key=settings.secrets.s3_secret_key,
-            endpoint_override=address.netloc,
-            scheme=address.scheme,
-            region=settings.s3_region,
-            allow_delayed_open=True,  # a small file is one PUT instead of three requests
-            retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=5),
-        )
+        self._files = s3_files(settings)
 
     def write_parquet(self, location: str, table: pa.Table) -> WrittenFile:
         """Write one data file below `location`."""

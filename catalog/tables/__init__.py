@@ -1,1 +1,13 @@
-"""The lake's tables: one declaration each, which DDL, loads, verification and readers all read."""
+"""The lake's tables: one declaration each, which DDL, loads, verification and readers all read.
+
+TABLES are the declared ones; those that follow a source table (cdc) are shaped by it. Importing this is light.
+"""
+
+from catalog.tables.control import BATCH_RUNS, QUALITY_RESULTS, QUARANTINE
+from catalog.tables.table import Table
+
+TABLES: tuple[Table, ...] = (
+    BATCH_RUNS,
+    QUALITY_RESULTS,
+    QUARANTINE,
+)

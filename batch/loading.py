@@ -1,0 +1,74 @@
+"""How batch tables are made and how one interval of a table replaces itself: in one commit, or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from catalog.settings import CATALOG
+from catalog.tables.table import Column, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+PROPERTIES = {
+    "format-version": "3",
+    "write.parquet.compression-codec": "zstd",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "50",
+    "history.expire.max-snapshot-age-ms": str(7 * 24 * 3600 * 1000),
+    # a load replaces what matches its filter at the moment of the commit, so trying again is right
+    "commit.retry.num-retries": "10",
+}
+
+
+def ensure_table(spark: SparkSession, table: Table) -> None:
+    """Create the table where it is missing, and add columns that its declaration has gained."""
+    spark.sql(f"create namespace if not exists {CATALOG}.{table.namespace}")
+    spark.sql(create_statement(table))
+    held = set(spark.table(_name(table)).columns)
+    for column in table.columns:
+        if column.name not in held:
+            spark.sql(f"alter table {_name(table)} add column {_definition(column)}")
+
+
+def create_statement(table: Table) -> str:
+    """The statement that creates a declared table if it is not there."""
+    columns = ",\n  ".join(_definition(column, required=column.required) for column in table.columns)
+    partition = f"\npartitioned by ({', '.join(table.partition)})" if table.partition else ""
+    properties = ", ".join(f"'{name}' = '{value}'" for name, value in PROPERTIES.items())
+    return (
+        f"create table if not exists {_name(table)} (\n  {columns}\n) using iceberg{partition}\n"
+        f"comment '{_quoted(table.description)}'\ntblproperties ({properties})"
+    )
+
+
+def replace(spark: SparkSession, table: Table, rows: DataFrame, where: str) -> int:
+    """Replace the rows that match `where`, whole partitions, by `rows`; the id of the snapshot that did it.
+
+    `rows` has the declared columns in any order and lies within `where`. Running it again gives the same table; of two
+    at once the later wins as a whole.
+    """
+    chosen = [f"cast({column.name} as {column.type}) as {column.name}" for column in table.columns]
+    ordered = rows.selectExpr(*chosen).sortWithinPartitions(*table.key)
+    ordered.writeTo(_name(table)).overwrite(_condition(where))
+    snapshots = spark.table(f"{_name(table)}.refs").where("name = 'main'").select("snapshot_id")
+    return int(snapshots.first()["snapshot_id"])
+
+
+def _condition(where: str) -> object:
+    from pyspark.sql import functions as F
+
+    return F.expr(where)
+
+
+def _name(table: Table) -> str:
+    return f"{CATALOG}.{table.identifier}"
+
+
+def _definition(column: Column, *, required: bool = False) -> str:
+    comment = f" comment '{_quoted(column.description)}'" if column.description else ""
+    return f"`{column.name}` {column.type}{' not null' if required else ''}{comment}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")

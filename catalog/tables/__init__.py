@@ -4,10 +4,12 @@ TABLES are the declared ones; those that follow a source table (cdc) are shaped 
 """
 
 from catalog.tables.control import BATCH_RUNS, QUALITY_RESULTS, QUARANTINE
+from catalog.tables.nyc_taxi import TRIPS
 from catalog.tables.table import Table
 
 TABLES: tuple[Table, ...] = (
     BATCH_RUNS,
     QUALITY_RESULTS,
     QUARANTINE,
+    TRIPS,
 )

@@ -20,7 +20,8 @@ class Secrets(BaseModel):
     """One field per login. `postgres` is the superuser, `taxi` owns the source, `cdc` only replicates and reads.
 
     `airflow_admin` is for people, `airflow_database` for Airflow's role; from `airflow_key` its tokens and encryption
-    derive; `spark_key` is what the embedded Spark master, its worker and its jobs know each other by.
+    derive; `spark_key` is what the embedded Spark master, its worker and its jobs know each other by; `api_cursor_key`
+    signs the API's page cursors.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +36,7 @@ class Secrets(BaseModel):
     airflow_database: str = Field(default_factory=_generated, repr=False)
     airflow_key: str = Field(default_factory=_generated, repr=False)
     spark_key: str = Field(default_factory=_generated, repr=False)
+    api_cursor_key: str = Field(default_factory=_generated, repr=False)
 
 
 def load_secrets(state_dir: Path) -> Secrets:

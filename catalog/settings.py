@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     spark_worker_port: int = 7078
     spark_worker_ui_port: int = 8071
     airflow_port: int = 8080
+    api_port: int = 8000
 
     source_host: str | None = Field(None, description="the source database's host; the embedded Postgres when unset")
     source_port: int | None = None
@@ -105,6 +106,13 @@ class Settings(BaseSettings):
     weather_archive_url: str = "https://archive-api.open-meteo.com/v1/archive"
     weather_forecast_url: str = "https://api.open-meteo.com/v1/forecast"
     mlflow_uri: str | None = Field(None, description="MLflow's store; a SQLite file in the state folder when unset")
+    alert_webhook: SecretStr | None = Field(None, description="URL that a failed batch task is posted to, as JSON")
+    api_url: str | None = Field(None, description="the API's address for its client; the local API when unset")
+    api_key: SecretStr | None = Field(None, description="the client's key, made by `lake keys create`")
+    api_cursor_key: SecretStr | None = Field(None, description="signs the API's page cursors; generated when unset")
+    api_rate: str = Field("1200/minute", description="requests that one API key may make, in a moving window")
+    api_query_seconds: float = Field(10.0, gt=0, description="longest time of one query behind the API")
+    api_memory: str = Field("1GB", description="most memory of the API's queries together")
     java_home: Path | None = Field(None, description="a Java 17+ runtime; found on the machine when unset")
     ivy_settings: Path | None = Field(None, description="Ivy's resolver settings, for a mirror of Maven Central")
 
@@ -131,6 +139,7 @@ class Settings(BaseSettings):
             "airflow_database": self.airflow_database_password,
             "airflow_key": self.airflow_secret_key,
             "spark_key": self.spark_secret_key,
+            "api_cursor_key": self.api_cursor_key,
         }
         chosen = {name: value.get_secret_value() for name, value in given.items() if value is not None}
         if len(chosen) == len(given):
@@ -161,6 +170,11 @@ class Settings(BaseSettings):
     def airflow(self) -> str:
         """Base address of Airflow's API and web interface."""
         return self.airflow_url or f"http://{self.host}:{self.port('airflow')}"
+
+    @property
+    def api(self) -> str:
+        """Base address of the API."""
+        return self.api_url or f"http://{self.host}:{self.port('api')}"
 
     @property
     def airflow_database(self) -> str:

@@ -51,6 +51,8 @@ def spark_session(
         os.environ["JAVA_HOME"] = str(find_java(settings))
         # The UI binds to this address and to every interface without it; no Spark property does the same.
         os.environ["SPARK_LOCAL_IP"] = settings.spark_ui_host or settings.host
+        # Outside of spark-submit the property of this meaning is not read.
+        os.environ["PYSPARK_PYTHON"] = sys.executable
         memory = driver_memory or settings.spark_driver_memory
         options = _launch_properties(settings, settings.stream_spark_master, memory) | _interface(ui_port)
         for name, value in options.items():

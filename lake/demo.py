@@ -66,14 +66,13 @@ def _bring_up(settings: Settings, rows: int) -> None:
     from connectors.setup import ensure_source
     from lake.stack import steps
     from lake.stack_view import Progress
-    from stack import control
-    from stack.components import embedded
+    from stack import components, control
 
     def source_with_trips(chosen: Settings) -> None:
         ensure_source(chosen)
         load_trips(chosen, rows)
 
-    with Progress([component.name for component in embedded(settings)], console) as progress:
+    with Progress([each.name for each in components.chosen()], console) as progress:
         control.up(settings, then={**steps(), "postgres": source_with_trips}, report=progress.report)
 
 
@@ -176,10 +175,10 @@ def _time_travel(settings: Settings, before: datetime) -> None:
 
 def _where_to_look(settings: Settings, seconds: float) -> None:
     from lake.stack_view import render_addresses
-    from stack.components import embedded
+    from stack.components import chosen
 
     console.rule("[bold]where to look", align="left")
-    console.print(render_addresses(settings, [component.name for component in embedded(settings)]))
+    console.print(render_addresses(settings, chosen()))
     console.print(
         "lake status · lake verify · lake history trips · lake sql · lake logs\n"
         f"The whole took {seconds:.0f} s. The stack goes on running: [bold]lake replay[/] makes more traffic,"

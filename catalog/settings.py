@@ -105,6 +105,12 @@ class Settings(BaseSettings):
     )
     weather_archive_url: str = "https://archive-api.open-meteo.com/v1/archive"
     weather_forecast_url: str = "https://api.open-meteo.com/v1/forecast"
+    stream_silence_seconds: float = Field(
+        60, gt=0, description="analytics fails when the streaming job has not spoken for so long"
+    )
+    stream_delay_seconds: float = Field(
+        60, gt=0, description="analytics fails when more than 5 % of recent changes became visible later than this"
+    )
     mlflow_uri: str | None = Field(None, description="MLflow's store; a SQLite file in the state folder when unset")
     alert_webhook: SecretStr | None = Field(None, description="URL that a failed batch task is posted to, as JSON")
     api_url: str | None = Field(None, description="the API's address for its client; the local API when unset")

@@ -49,13 +49,18 @@ def up(without: Without = None, groups: With = None) -> None:
     settings, left_out, added = load_settings(), tuple(without or ()), tuple(groups or ())
     components = chosen(without=left_out, groups=added)
     first_airflow = "airflow" in added and airflow.is_new(settings)
-    if "airflow" in added:
-        subprocess.run([PROJECT / "scripts" / "setup", "--quiet", "airflow"], check=True)
+    install(added)
     with Progress([each.name for each in components], console) as progress:
         control.up(settings, without=left_out, groups=added, then=steps(), report=progress.report)
     console.print(render_addresses(settings, components))
     if first_airflow:
         console.print(render_login(settings))
+
+
+def install(groups: tuple[str, ...]) -> None:
+    """Make the environments that these groups need and the core does not."""
+    if "airflow" in groups:
+        subprocess.run([PROJECT / "scripts" / "setup", "--quiet", "airflow"], check=True)
 
 
 @app.command()

@@ -94,18 +94,18 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "sql_alchemy_max_overflow": 4,
         },
         "api": {
-            "base_url": settings.airflow,
+            # where a browser finds it, which inside a container is not where tasks do
+            "base_url": f"http://{settings.host}:{settings.port('airflow')}",
             "host": settings.host,
             "port": address.port or settings.port("airflow"),
             "workers": 1,
             "secret_key": _derived("session", key).hex(),
         },
         "api_auth": {"jwt_secret": _derived("token", key).hex()},
-        "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 60, "parsing_processes": 1},
+        "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 120, "parsing_processes": 1},
         "logging": {
             "base_log_folder": folder(settings) / "logs",
             "colored_console_log": False,
-            "dag_processor_log_target": "stdout",
             "uvicorn_logging_level": "WARNING",
         },
         "usage_data_collection": {"enabled": False},

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import httpx
 
 from batch.retries import retrying
-from catalog.errors import BatchError
+from catalog.errors import BatchError, UnavailableError
 
 ABSENT = frozenset({403, 404})
 """Not published: TLC's distribution answers 403 for a file that is not there."""
@@ -33,13 +33,13 @@ class Download:
 def download(url: str, known_etag: str | None) -> Iterator[Download]:
     """Fetch a Parquet file unless it is the version `known_etag`; a broken transfer begins anew.
 
-    Raises BatchError when the server does not give it, or gives something else.
+    Raises UnavailableError when the server does not give it, BatchError when it gives something else.
     """
     with TemporaryFile() as content, httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client:
         try:
             answer = retrying()(_once, client, url, known_etag, content)
         except httpx.HTTPError as failed:
-            raise BatchError(
+            raise UnavailableError(
                 f"{url} could not be fetched: {failed or type(failed).__name__}",
                 remedy="correct LAKE_TLC_SOURCE, or run the step again when the server is well",
             ) from failed

@@ -85,7 +85,7 @@ class WeatherApi:
     def ask(self, question: Question) -> tuple[BinaryIO, str]:
         """The answer's bytes, unread, and the URL that gave them. Tries again what passes by itself.
 
-        Raises UnavailableError when the API stays away, BatchError when it refuses, says too much or the budget is spent.
+        Raises UnavailableError when the API stays away, BatchError when it refuses, says too much or costs too much.
         """
         try:
             for attempt in retrying():

@@ -2,7 +2,7 @@
 
 Which months a run is about:
 
-- `--option months=2019-01,2019-02`: these, and each must be there;
+- `--option months=2019-01,2019-02`: these, whatever was published before, and each must be there;
 - a backfill: those that its interval touches, where the source has them;
 - otherwise, of a folder: all; of a URL: from half a year before the run's end, or from the newest published month if
   that is earlier, to the run's end. TLC publishes about two months late and corrects soon after.
@@ -139,7 +139,7 @@ def land_months(
             absent.append(month)
         else:
             landed[month] = found
-    if absent and "months" in run.options:
+    if absent and run.options.get("months"):
         raise BatchError(
             f"{settings.tlc_source} has no {', '.join(map(str, absent))}", remedy="ask for months that it has"
         )

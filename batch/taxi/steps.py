@@ -26,13 +26,13 @@ from catalog.tables.nyc_taxi import TRIPS
 
 
 def extract(job: Job) -> dict[str, Any]:
-    """Land the run's months; those whose bytes are published already are only named, unless `reload=yes` is given."""
+    """Land the run's months; those whose bytes are published already are only named, unless they were asked for."""
     started = _now()
     known = {month: each.file for month, each in history.published(job.settings).items()}
     landed, absent = land_months(job.settings, job.run, known)
-    again = job.run.options.get("reload") == "yes"
+    asked = bool(job.run.options.get("months"))
     changed = [
-        month for month, file in landed.items() if again or month not in known or known[month].sha256 != file.sha256
+        month for month, file in landed.items() if asked or month not in known or known[month].sha256 != file.sha256
     ]
     told = f"{len(changed)} of {len(landed)} months are new or changed" if changed else "nothing new"
     return {

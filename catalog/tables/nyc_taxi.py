@@ -63,7 +63,7 @@ TRIPS = Table(
         within("dropoff_location_id", 1, 265),
         refers_to("pickup_location_id", "reference.taxi_zones", "location_id"),
         refers_to("dropoff_location_id", "reference.taxi_zones", "location_id"),
-        within("trip_distance", 0, 200, severity="warning", tolerance=0.0001),
+        within("trip_distance", 0, 200, severity="warning", tolerance=0.001),
         within("fare_amount", -500, 1000, severity="warning", tolerance=0.0001),
         near_median("fare_amount", 20, tolerance=0.005),
         near_median("trip_distance", 20, tolerance=0.02),

@@ -82,7 +82,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "executor": "LocalExecutor",
             "parallelism": PARALLEL_TASKS,
             "load_examples": False,
-            "dags_are_paused_at_creation": False,
+            "dags_are_paused_at_creation": settings.airflow_paused,
             "fernet_key": base64.urlsafe_b64encode(_derived("fernet", key)).decode(),
             "simple_auth_manager_users": f"{USER}:admin",
             "simple_auth_manager_passwords_file": configuration.path(settings, "airflow-passwords.json"),

@@ -7,6 +7,7 @@ import sys
 from rich.console import Console
 from rich.markup import escape
 
+import lake.batch  # adds its commands
 import lake.bench  # adds its commands
 import lake.changes  # adds its commands
 import lake.data  # adds its commands

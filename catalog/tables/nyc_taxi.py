@@ -5,6 +5,8 @@ What TLC's columns mean: https://www.nyc.gov/assets/tlc/downloads/pdf/data_dicti
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from catalog.tables.table import Column, Rule, Table, near_median, no_row, not_null, refers_to, unique, within
 
 _DOLLARS = "decimal(10, 2)"
@@ -58,7 +60,7 @@ TRIPS = Table(
         *not_null("dropoff_at", "fare_amount", "total_amount", severity="warning"),
         *not_null("passenger_count", severity="warning", tolerance=0.1),
         unique("source_file", "source_row"),
-        unique(*_SAME_TRIP, severity="warning", tolerance=0.001),
+        replace(unique(*_SAME_TRIP, severity="warning", tolerance=0.001), name="every trip once"),
         within("pickup_location_id", 1, 265),
         within("dropoff_location_id", 1, 265),
         refers_to("pickup_location_id", "reference.taxi_zones", "location_id"),

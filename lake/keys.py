@@ -75,11 +75,17 @@ def list_keys(as_json: Json = False) -> None:
 
 
 @app.command()
-def api() -> None:
+def api(
+    openapi: Annotated[bool, typer.Option("--openapi", help="Print the OpenAPI document and end.")] = False,
+) -> None:
     """Serve the HTTP API until Ctrl-C; its documentation is at /docs. The stack must run: `lake up`."""
     from serving.api.__main__ import serve
+    from serving.api.app import create_app
 
     settings = load_settings()
+    if openapi:
+        print_json(create_app(settings).openapi())
+        return
     console.print(f"API  {settings.api}  documentation {settings.api}/docs", highlight=False)
     serve(settings)
 

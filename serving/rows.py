@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 Data = TypeVar("Data")
+Money = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+"""US dollars; in JSON a number with all its digits."""
 
 
 class Row(BaseModel):
@@ -64,8 +66,8 @@ class DashboardStats(Row):
     trips: int = Field(description="by pick-up, in the window")
     trips_before: int = Field(description="in the window of the same length before")
     trips_change_percent: float | None
-    revenue: Decimal = Field(description="sum of total_amount")
-    revenue_before: Decimal
+    revenue: Money = Field(description="sum of total_amount")
+    revenue_before: Money
     revenue_change_percent: float | None
     average_fare: float | None = Field(description="mean fare_amount")
     average_fare_before: float | None
@@ -76,7 +78,7 @@ class DashboardStats(Row):
     active_zones: int = Field(description="zones with a pick-up in the window")
     active_zones_before: int
     total_trips: int = Field(description="all trips of the mirror")
-    total_revenue: Decimal
+    total_revenue: Money
     first_pickup_at: datetime | None
     last_pickup_at: datetime | None
 
@@ -93,12 +95,12 @@ class Trip(Row):
     dropoff_location_id: int | None
     dropoff_zone: str | None
     passenger_count: int | None
-    trip_distance: Decimal | None = Field(description="miles")
+    trip_distance: Annotated[Decimal, WithJsonSchema({"type": "number"})] | None = Field(description="miles")
     payment_type: int | None
-    fare_amount: Decimal
-    tip_amount: Decimal
-    tolls_amount: Decimal
-    total_amount: Decimal
+    fare_amount: Money
+    tip_amount: Money
+    tolls_amount: Money
+    total_amount: Money
     updated_at: datetime
 
 
@@ -110,7 +112,7 @@ class ZonePerformance(Row):
     borough: str | None
     days: int = Field(description="with at least one pick-up")
     total_pickups: int
-    total_revenue: Decimal
+    total_revenue: Money
     average_fare: float | None = Field(description="mean fare of a pick-up")
     average_peak_hour_factor: float | None = Field(description="busiest hour against the mean hour, mean over days")
     average_weather_impact_score: float | None = Field(description="share of pick-ups missing in wet hours")
@@ -157,7 +159,7 @@ class ZoneActivity(Row):
     borough: str | None
     activity_timestamp: datetime = Field(description="end of the window")
     activity_score: float | None = Field(description="1 is usual for that weekday and hour")
-    revenue_last_hour: Decimal | None
+    revenue_last_hour: Money | None
     pickup_count: int | None = Field(description="of the last hour")
 
 

@@ -3,6 +3,7 @@
 TABLES are the declared ones; those that follow a source table (cdc) are shaped by it. Importing this is light.
 """
 
+from catalog.tables.analytics import SURGE_INSIGHT, TRIP_WEATHER_CORRELATION, ZONE_PERFORMANCE_METRICS
 from catalog.tables.control import BATCH_RUNS, QUALITY_RESULTS, QUARANTINE
 from catalog.tables.nyc_taxi import TRIPS
 from catalog.tables.reference import TAXI_ZONES
@@ -17,4 +18,7 @@ TABLES: tuple[Table, ...] = (
     HOURLY_WEATHER,
     LOCATIONS,
     TAXI_ZONES,
+    TRIP_WEATHER_CORRELATION,
+    ZONE_PERFORMANCE_METRICS,
+    SURGE_INSIGHT,
 )

@@ -11,7 +11,7 @@ from serving.api.questions import quoted
 
 COMPARED = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 UNVALUED = {"null": "is null", "known": "is not null"}
-OPERATORS = (*COMPARED, "in", *UNVALUED)
+VALUED = (*COMPARED, "in")
 MOST_VALUES = 100
 _DUCKDB = {
     "boolean": "boolean",
@@ -44,12 +44,13 @@ def conditions(where: Sequence[str], columns: Mapping[str, str]) -> tuple[str, d
 def _condition(text: str, columns: Mapping[str, str], bound: Callable[[str, str], str]) -> str:
     column, operator, value = [*text.split(":", 2), "", ""][:3]
     known(column, columns)
-    if operator in UNVALUED:
+    if operator in UNVALUED and not value:
         return f"{quoted(column)} {UNVALUED[operator]}"
-    if operator not in OPERATORS:
+    if operator not in VALUED:
         raise ProblemError(
             "invalid-request",
-            f"where: {text[:200]!r} is not `column:operator:value` with one of {', '.join(OPERATORS)}",
+            f"where: {text[:200]!r} is neither `column:operator:value` with one of {', '.join(VALUED)}"
+            f" nor `column:operator` with one of {', '.join(UNVALUED)}",
         )
     kind = orderable(column, columns)
     if operator == "in":

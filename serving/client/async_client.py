@@ -196,6 +196,7 @@ class AsyncLakehouseClient:
                     await source.response.aread()
                 checked(source.response)
                 async for event in source.aiter_sse():
-                    yield ActivityEvent.model_validate({"id": event.id, **event.json()})
+                    if event.event == "activity":  # a comment that keeps the connection is an event without data
+                        yield ActivityEvent.model_validate({"id": event.id, **event.json()})
         except httpx.TransportError as failed:
             raise unreachable(failed) from failed

@@ -200,6 +200,7 @@ class LakehouseClient:
                     source.response.read()
                 checked(source.response)
                 for event in source.iter_sse():
-                    yield ActivityEvent.model_validate({"id": event.id, **event.json()})
+                    if event.event == "activity":  # a comment that keeps the connection is an event without data
+                        yield ActivityEvent.model_validate({"id": event.id, **event.json()})
         except httpx.TransportError as failed:
             raise unreachable(failed) from failed

@@ -5,6 +5,7 @@ TABLES are the declared ones; those that follow a source table (cdc) are shaped 
 
 from catalog.tables.analytics import SURGE_INSIGHT, TRIP_WEATHER_CORRELATION, ZONE_PERFORMANCE_METRICS
 from catalog.tables.control import BATCH_RUNS, QUALITY_RESULTS, QUARANTINE
+from catalog.tables.ml import DEMAND_FEATURES, DEMAND_PREDICTIONS, FARE_PREDICTIONS
 from catalog.tables.nyc_taxi import TRIPS
 from catalog.tables.reference import TAXI_ZONES
 from catalog.tables.table import Table
@@ -21,4 +22,7 @@ TABLES: tuple[Table, ...] = (
     TRIP_WEATHER_CORRELATION,
     ZONE_PERFORMANCE_METRICS,
     SURGE_INSIGHT,
+    DEMAND_FEATURES,
+    DEMAND_PREDICTIONS,
+    FARE_PREDICTIONS,
 )

@@ -12,10 +12,10 @@ from catalog.freshness import freshness
 from catalog.history import load_table, table_history
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
+from catalog.verification.coverage import STATUS_FILE
 
 SOURCE_TABLE = "public.trips"
 MIRROR = "taxi_cdc.trips"
-STATUS_FILE = "stream.json"
 RECENT = timedelta(minutes=15)
 
 

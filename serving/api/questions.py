@@ -72,7 +72,7 @@ def question(name: str, views: Mapping[str, str], order: Sequence[Order], *, opt
 
 
 _SPARK_NAMES = {"string": "varchar", "binary": "blob", "timestamp": "timestamptz", "timestamp_ntz": "timestamp"}
-_UNDECLARED = {
+UNDECLARED = {
     # the columns that questions read of tables that others than declarations shape
     "taxi_cdc.trips": {
         "trip_id": "bigint", "vendor_id": "int", "pickup_at": "timestamp", "dropoff_at": "timestamp",
@@ -96,7 +96,7 @@ _UNDECLARED = {
 def empty_view(table: str, columns: Sequence[str] = ()) -> str:
     """A query that has the table's shape, or untyped `columns` where none is declared, and no rows; DuckDB's SQL."""
     declared = {each.identifier: {c.name: c.type for c in each.columns} for each in TABLES}
-    shape = declared.get(table) or _UNDECLARED.get(table) or dict.fromkeys(columns or ["nothing"], "string")
+    shape = declared.get(table) or UNDECLARED.get(table) or dict.fromkeys(columns or ["nothing"], "string")
     nulls = ", ".join(f"cast(null as {_duckdb_type(kind)}) as {quoted(name)}" for name, kind in shape.items())
     return f"select {nulls} where false"
 

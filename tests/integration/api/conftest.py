@@ -35,7 +35,8 @@ def rows_of_tables() -> dict[str, list[dict[str, Any]]]:
     """Rows by table: two origins, several zones, predictions made twice, rules that passed and one that did not."""
     predictions = [
         {"origin": "cdc", "location_id": zone, "prediction_hour": HOUR + timedelta(hours=ahead),
-         "predicted_demand": zone / 100 + made, "lower": 0.0, "upper": 3.0, "weather_impact_factor": 1.0, "confidence_score": None, "weather_derived": True,
+         "predicted_demand": zone / 100 + made, "lower": 0.0, "upper": 3.0, "weather_impact_factor": 1.0,
+         "confidence_score": None, "weather_derived": True,
          "model_version": f"v{made}", "made_at": HOUR - timedelta(hours=2 - made)}
         for zone in range(1, 61) for ahead in range(-1, 26) for made in (0, 1)
     ]  # fmt: skip

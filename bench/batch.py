@@ -33,7 +33,7 @@ from catalog.tables.nyc_taxi import TRIPS
 MONTH = Month(2019, 1)
 GROUP_ROWS = 1 << 20
 """Rows of a row group, as TLC writes them."""
-COMPONENTS = ("s3", "catalog", "postgres")
+COMPONENTS = ("store", "catalog", "postgres")
 OURSELVES = "batch"
 _TABLE = replace(TRIPS, namespace="bench", name="tlc_month")
 

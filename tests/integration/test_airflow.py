@@ -131,7 +131,6 @@ def running(free_offset, webhook, tmp_path_factory) -> Iterator[Airflow]:
         _env_file=None, state_dir=folder / "state", port_offset=free_offset(), tlc_source=str(folder),
         airflow_paused=True, alert_webhook=webhook[0],
     )  # fmt: skip
-    subprocess.run([PROJECT / "scripts" / "setup", "--quiet", "airflow"], check=True)
     try:
         control.up(settings, groups=("airflow",), without=WITHOUT)
         yield Airflow(settings, webhook[1])
@@ -156,7 +155,6 @@ def dags(running) -> dict[str, dict[str, Any]]:
 def test_parsing_a_dag_imports_nothing_heavy(tmp_path: Path):
     files = [str(PROJECT / "dags" / f"{name}.py") for name in ORDER]
     python, environment = airflow.PROGRAM.with_name("python"), {"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    subprocess.run([PROJECT / "scripts" / "setup", "--quiet", "airflow"], check=True)
     done = subprocess.run([python, "-c", HEAVY, *files], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
 

@@ -108,32 +108,34 @@ def _arrow(kind: str) -> pa.DataType:
     }[kind]  # fmt: skip
 
 
-@pytest.fixture(scope="package")
-def catalog(settings) -> Any:
-    return iceberg_catalog(settings)
+@pytest.fixture(scope="module")
+def catalog(stack) -> Any:
+    """The REST catalog, once the lake holds the trips."""
+    stack.until(lambda: stack.table("public.trips").get("state") == "running", "the trips are copied")
+    return iceberg_catalog(stack.settings)
 
 
-@pytest.fixture(scope="package")
-def api(settings) -> Iterator[Api]:
+@pytest.fixture(scope="module")
+def api(settings, catalog) -> Iterator[Api]:
     """The API as a process."""
     with api_process(settings, rate="100000/minute") as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def http(api) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=api.address, headers={"Authorization": f"Bearer {api.key}"}, timeout=60) as client:
         yield client
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def empty(http, catalog) -> dict[str, dict[str, Any]]:
     """What is said of tables that the lake has not, before they are made."""
     there = {".".join(name) for (space,) in catalog.list_namespaces() for name in catalog.list_tables(space)}
     return {table: http.get(path).json() for path, table in QUESTIONS.items() if table not in there}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module", autouse=True)
 def tables(empty, catalog) -> Iterator[None]:
     """The tables of the batch and real-time half: those that the lake has, or small ones that are taken away again."""
     made = []
@@ -148,13 +150,13 @@ def tables(empty, catalog) -> Iterator[None]:
             catalog.purge_table(name)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def client(api, tables) -> Iterator[LakehouseClient]:
     with LakehouseClient(api.address, api.key) as opened:
         yield opened
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def write(catalog) -> Iterator[Callable[..., None]]:
     """Adds rows to tables of the tests' own."""
     names = set()
@@ -168,7 +170,7 @@ def write(catalog) -> Iterator[Callable[..., None]]:
         catalog.purge_table(name)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def rows_at(catalog) -> Callable[[str, str], list[dict[str, Any]]]:
     """A table's rows at a snapshot, by pyiceberg."""
     return lambda name, snapshot: catalog.load_table(name).scan(snapshot_id=int(snapshot)).to_arrow().to_pylist()

@@ -16,7 +16,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from batch.models import intervals, scores
 from batch.models.calendar import AHEAD, HOUR
 from batch.models.scores import Numbers
-from batch.models.training import Columns, Model, Trained, chosen, matrix, read, time_split, utc
+from batch.models.training import Columns, Model, Trained, chosen, fit_matrix, matrix, read, time_split, utc
 from catalog.errors import BatchError
 from catalog.settings import Settings
 from catalog.tables.ml import DEMAND_FEATURES
@@ -79,7 +79,7 @@ def train(settings: Settings, origin: str, **parameters: float) -> Trained:
         loss="poisson", early_stopping=True, n_iter_no_change=15, scoring="loss", random_state=0, **used
     )
     held_out = {"X_val": matrix(validation, FEATURES), "y_val": validation["pickups"]}
-    regressor.fit(matrix(fitted, FEATURES), fitted["pickups"], **held_out)
+    regressor.fit(fit_matrix(fitted, FEATURES), fitted["pickups"], **held_out)
     spread = intervals.dispersion(validation["pickups"], regressor.predict(held_out["X_val"]))
     model = Model(name(origin), FEATURES, regressor, spread)
     described = split.described | {"snapshot_id": found.snapshot_id, "iterations": regressor.n_iter_, "spread": spread}

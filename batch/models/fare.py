@@ -16,7 +16,7 @@ from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from batch.models import intervals, scores
 from batch.models.calendar import HOUR
 from batch.models.scores import Numbers
-from batch.models.training import Columns, Model, Split, Trained, chosen, matrix, read, time_split, utc
+from batch.models.training import Columns, Model, Split, Trained, chosen, fit_matrix, matrix, read, time_split, utc
 from catalog.errors import BatchError
 from catalog.settings import Settings
 from catalog.tables.ml import FARE_PREDICTIONS
@@ -75,7 +75,7 @@ def train(rows: Columns, origin: str, **parameters: float) -> Trained:
         loss="absolute_error", early_stopping=True, n_iter_no_change=15, scoring="loss", random_state=0, **used
     )
     held_out = {"X_val": matrix(validation, FEATURES), "y_val": validation["fare_amount"]}
-    regressor.fit(matrix(fitted, FEATURES), fitted["fare_amount"], **held_out)
+    regressor.fit(fit_matrix(fitted, FEATURES), fitted["fare_amount"], **held_out)
     foreseen = _positive(regressor.predict(held_out["X_val"]))
     spread = intervals.relative_error_quantile(validation["fare_amount"], foreseen)
     model = Model(name(origin), FEATURES, regressor, spread)

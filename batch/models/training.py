@@ -152,6 +152,16 @@ def matrix(rows: Columns, features: tuple[str, ...]) -> NDArray[np.float32]:
     return np.column_stack([np.asarray(rows[name], np.float32) for name in features])
 
 
+def fit_matrix(rows: Columns, features: tuple[str, ...]) -> NDArray[np.float32]:
+    """The same, to fit on: a feature that no row knows, such as the weather of another year, is 0 in all of them.
+
+    The trees refuse a feature without any value, and learn nothing from one that is always the same.
+    """
+    found = matrix(rows, features)
+    found[:, np.isnan(found).all(axis=0)] = 0
+    return found
+
+
 def chosen(rows: Columns, where: NDArray[np.bool_]) -> Columns:
     """The rows where `where` is true."""
     return {name: column[where] for name, column in rows.items()}

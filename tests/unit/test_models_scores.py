@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 from batch.models import intervals, scores
 from batch.models.calendar import NEW_YORK
 from batch.models.publishing import moved, weeks_between
-from batch.models.training import time_split
+from batch.models.training import fit_matrix, matrix, time_split
 
 
 def test_deviance_by_hand():
@@ -93,3 +94,11 @@ def test_now_is_moved_into_the_record_by_whole_weeks(now):
     assert known_until - timedelta(days=7, hours=1) <= back <= known_until
     local = [time.astimezone(NEW_YORK) for time in (now, back)]
     assert local[0].weekday() == local[1].weekday()
+
+
+def test_a_feature_that_no_row_knows_is_learned_nothing_from():
+    rows = {"hour": np.arange(40.0), "rain": np.full(40, np.nan)}
+    regressor = HistGradientBoostingRegressor(max_iter=5, min_samples_leaf=2)
+    regressor.fit(fit_matrix(rows, ("hour", "rain")), rows["hour"])
+    wet = matrix({**rows, "rain": np.full(40, 9.0)}, ("hour", "rain"))
+    assert np.array_equal(regressor.predict(wet), regressor.predict(matrix(rows, ("hour", "rain"))))

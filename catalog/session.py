@@ -24,8 +24,9 @@ REDACTED = r"(?i)secret|password|token|access[.-]?key"
 BATCH_MEMORY = "1g"
 """Heap of a batch job's driver and of its executor."""
 _JAVA = f"-Dlog4j2.configurationFile={LOGGING.as_uri()} -Duser.timezone=UTC"
-_BRIEF = "-XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError"
-"""The second compiler took half of the JVM's time for code that runs briefly between two waits."""
+_BRIEF = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+ExitOnOutOfMemoryError"
+"""The second compiler took half of the JVM's time for code that runs briefly between two waits. Without it Java keeps
+48 MB for compiled code, which a long session fills; calls then fail with NoSuchMethodException."""
 CHECKPOINT_FILES = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 """Commits a partition's offset with a third of the default manager's cost on a local file system."""
 

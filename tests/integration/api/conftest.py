@@ -136,14 +136,24 @@ def empty(http, catalog) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tables(empty, catalog) -> Iterator[None]:
-    """The tables of the batch and real-time half: those that the lake has, or small ones that are taken away again."""
+def tables(empty, catalog, http, stack) -> Iterator[None]:
+    """The tables of the batch and real-time half: those that the lake has, or small ones that are taken away again.
+
+    The API may not know of them for some seconds: it was asked before.
+    """
     made = []
+
+    def known() -> bool:
+        (trip,) = http.get("/api/v1/trips/recent", params={"limit": 1}).json()["data"]
+        paths = [f"/api/v1/tables/{name.replace('.', '/')}" for name in rows_of_tables()]
+        return trip["pickup_zone"] is not None and all("etag" in http.get(path).headers for path in paths)
+
     try:
         for name, rows in rows_of_tables().items():
             if not has(catalog, name):
                 made.append(name)
                 add_rows(catalog, name, rows, declared(name))
+        stack.until(known, "the API knows the tables")
         yield
     finally:
         for name in made:

@@ -167,13 +167,15 @@ def client(api, tables) -> Iterator[LakehouseClient]:
 
 
 @pytest.fixture(scope="module")
-def write(catalog) -> Iterator[Callable[..., None]]:
-    """Adds rows to tables of the tests' own."""
+def write(catalog, http, stack) -> Iterator[Callable[..., None]]:
+    """Adds rows to tables of the tests' own, and waits until the API shows them."""
     names = set()
 
     def add(name: str, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
         names.add(name)
         add_rows(catalog, name, rows, schema)
+        path, written = f"/api/v1/tables/{name.replace('.', '/')}", catalog.load_table(name).current_snapshot()
+        stack.until(lambda: str(written.snapshot_id) in http.get(path).text, "the API shows the rows")
 
     yield add
     for name in names:

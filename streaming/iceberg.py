@@ -47,7 +47,7 @@ class Vector:
 
 @dataclass(frozen=True)
 class LiveFile:
-    """A data file of a snapshot. Bounds are of the first key column, None where unknown."""
+    """A data file of a snapshot. Bounds are of the first key column, None where unknown; `partition` as a path."""
 
     path: str
     size: int
@@ -56,11 +56,12 @@ class LiveFile:
     upper: bytes | None
     vector: Vector | None
     java: Any
+    partition: str = ""
 
 
-def written_live(written: WrittenFile, java: Any) -> LiveFile:
+def written_live(written: WrittenFile, java: Any, partition: str = "") -> LiveFile:
     """A file that a commit has just added."""
-    return LiveFile(written.path, written.size, written.rows, None, None, None, java)
+    return LiveFile(written.path, written.size, written.rows, None, None, None, java, partition)
 
 
 class Lake:
@@ -156,9 +157,13 @@ class IcebergTable:
                 return
             snapshot = self.java.snapshot(parent)
 
-    def live_files(self, key_column: str | None, branch: str = MAIN) -> Iterator[LiveFile]:
-        """The data files of a branch's head, with their vectors."""
-        head = self.head(branch)
+    def has_snapshot(self, snapshot_id: int) -> bool:
+        """Whether a snapshot is still there."""
+        return self.java.snapshot(snapshot_id) is not None
+
+    def live_files(self, key_column: str | None, branch: str = MAIN, *, at: int | None = None) -> Iterator[LiveFile]:
+        """The data files of a branch's head, or of the snapshot `at`, with their vectors."""
+        head = self.head(branch) if at is None else at
         if head is None:
             return
         key_id = str(self.java.schema().findField(key_column).fieldId()) if key_column else ""
@@ -186,7 +191,8 @@ class IcebergTable:
             size, count = found["file-size-in-bytes"], found["record-count"]
             vector = Vector(found["file-path"], size, count, found["referenced-data-file"], *place)
         path, size, rows = fields["file-path"], fields["file-size-in-bytes"], fields["record-count"]
-        return LiveFile(path, size, rows, lower, upper, vector, java)
+        partition = self.spec.partitionToPath(java.partition()) if self.spec.isPartitioned() else ""
+        return LiveFile(path, size, rows, lower, upper, vector, java, partition)
 
     def data_file(self, written: WrittenFile, partition: str = "") -> Any:
         """The Java description of a written Parquet file; `partition` as `name=value`."""
@@ -232,11 +238,16 @@ class IcebergTable:
         read: int | None,
         *,
         added: Sequence[Any],
+        removed: Sequence[LiveFile] | None = None,
         branch: str = MAIN,
         facts: dict[str, str] | None = None,
     ) -> int:
-        """Commit the removal of all rows and the added files, as `row_delta` does."""
-        update = self.java.newOverwrite().overwriteByRowFilter(self.lake.package.expressions.Expressions.alwaysTrue())
+        """Commit the removal of files, by default of all rows, and the added files, as `row_delta` does."""
+        update = self.java.newOverwrite()
+        if removed is None:
+            update.overwriteByRowFilter(self.lake.package.expressions.Expressions.alwaysTrue())
+        for file in removed or ():
+            update.deleteFile(file.java)
         for file in added:
             update.addFile(file)
         return self._commit(update, position, read, branch, facts)

@@ -131,11 +131,15 @@ class Table:
     def delete_file(self, vector: Vector) -> Vector:
         return vector
 
-    def live_files(self, key_column: str, branch: str = MAIN) -> Iterator[LiveFile]:
-        head = self.head(branch)
+    def has_snapshot(self, snapshot_id: int) -> bool:
+        return snapshot_id in self.metadata.snapshots
+
+    def live_files(self, key_column: str | None, branch: str = MAIN, *, at: int | None = None) -> Iterator[LiveFile]:
+        head = at or self.head(branch)
         for file, vector in self.metadata.snapshots[head].files.values() if head else ():
-            lower, upper = _bounds(self.lake.store.read_parquet(file.path), key_column)
-            yield LiveFile(file.path, file.size, file.rows, lower, upper, vector, file)
+            rows = self.lake.store.read_parquet(file.path)
+            lower, upper = _bounds(rows, key_column) if key_column else (None, None)
+            yield LiveFile(file.path, file.size, file.rows, lower, upper, vector, file, file.partition)
 
     def row_delta(
         self,
@@ -164,11 +168,17 @@ class Table:
         read: int | None,
         *,
         added: Sequence[DataFile],
+        removed: Sequence[LiveFile] | None = None,
         branch: str = MAIN,
         facts: dict[str, str] | None = None,
     ) -> int:
-        parent, _ = self._start(read, branch)
-        files = {file.path: (file, None) for file in added}
+        parent, files = self._start(read, branch)
+        for file in removed or ():
+            if file.path not in files:
+                raise StaleSnapshotError(f"{file.path} is gone")
+        gone = files.keys() if removed is None else {file.path for file in removed}
+        files = {path: held for path, held in files.items() if path not in gone}
+        files |= {file.path: (file, None) for file in added}
         return self._land("overwrite" if added else "delete", parent, files, position, branch)
 
     def rewrite(self, position: Position, read: int, removed: Sequence[LiveFile], added: Sequence[DataFile]) -> int:

@@ -1,0 +1,115 @@
+"""A table of one file per day: whoever changes a day writes its file anew, and readers find no small files or vectors.
+
+A commit takes files away and adds others, with the position it brings the table to, in one compare-and-set. So a
+reader sees all days at one position, and every engine reads it alike.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from datetime import date, timedelta
+
+import pyarrow as pa
+import structlog
+
+from catalog.positions import Position, PositionLostError
+from catalog.settings import CATALOG
+from catalog.tables.cdc import TABLE_PROPERTIES
+from catalog.tables.table import Column, Table
+from streaming.files import FileCache
+from streaming.iceberg import IcebergTable, Lake, LiveFile, written_live
+from streaming.shape import shaped
+from streaming.writer import TableWriter
+
+log = structlog.get_logger()
+
+_EPOCH = date(1970, 1, 1)
+
+
+class DailyTable(TableWriter):
+    """Days are counted from 1970, UTC. `files` are the live ones by day; `cache` holds what was read or written."""
+
+    def __init__(self, table: IcebergTable, column: str, cache: FileCache[pa.Table], pool: Executor) -> None:
+        super().__init__(table)
+        self._column, self._cache, self._pool = column, cache, pool
+        self.files: dict[int, list[LiveFile]] = {}
+
+    def load(self) -> None:
+        """Read head, position and live files; no position where something else than the stream wrote the table."""
+        try:
+            super().load()
+        except PositionLostError as lost:
+            log.warning("the position is lost", table=self.table.identifier, why=str(lost))
+            self.position = self._committed = None
+        files: dict[int, list[LiveFile]] = defaultdict(list)
+        for file in self.table.live_files(None):
+            files[(date.fromisoformat(file.partition.rpartition("=")[2]) - _EPOCH).days].append(file)
+        self.files = dict(files)
+
+    def rows(self, day: int) -> pa.Table:
+        """The rows of a day, none where it has no file."""
+        schema = self.table.arrow_schema
+        return pa.concat_tables([schema.empty_table(), *(self._read(file.path) for file in self.files.get(day, ()))])
+
+    def _read(self, path: str) -> pa.Table:
+        store, schema = self.table.lake.store, self.table.arrow_schema
+        return self._cache.get(path, lambda: shaped(store.read_parquet(path), schema))
+
+    def replace(self, days: Mapping[int, pa.Table], position: Position, facts: dict[str, str] | None = None) -> None:
+        """Commit new rows of some days, each in sort order, and the position; a day without rows has no file.
+
+        Raises FencedError, ComponentError.
+        """
+        written = {day: file for day, file in self._pool.map(self._write, days.items()) if file is not None}
+        added = [file.java for file in written.values()]
+
+        def commit() -> int:
+            removed = [file for day in days for file in self.files.get(day, ())]
+            return self.table.overwrite(position, self.head, added=added, removed=removed, facts=facts)
+
+        self.land(commit, position)
+        for day in days:
+            for file in self.files.pop(day, ()):
+                self._cache.forget(file.path)
+            if day in written:
+                self.files[day] = [written[day]]
+
+    def _write(self, change: tuple[int, pa.Table]) -> tuple[int, LiveFile | None]:
+        day, rows = change
+        if not len(rows):
+            return day, None
+        partition = f"{self._column}_day={_EPOCH + timedelta(days=day)}"
+        whole = shaped(rows, self.table.arrow_schema)
+        file = self.table.lake.store.write_parquet(f"{self.table.data_location}/{partition}", whole)
+        self._cache.put(file.path, whole)
+        return day, written_live(file, self.table.data_file(file, partition), partition)
+
+
+def ensure_table(lake: Lake, declared: Table) -> IcebergTable:
+    """The declared table, made where it is missing."""
+    lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{declared.namespace}")
+    lake.create(create_statement(declared))
+    return lake.table(declared.identifier)
+
+
+def create_statement(declared: Table) -> str:
+    """The statement that creates a declared table of the stream if it is not there."""
+    columns = ",\n  ".join(_definition(column) for column in declared.columns)
+    properties = ", ".join(f"'{name}' = '{value}'" for name, value in TABLE_PROPERTIES.items())
+    return (
+        f"CREATE TABLE IF NOT EXISTS {CATALOG}.{declared.identifier} (\n  {columns}\n) USING iceberg\n"
+        f"PARTITIONED BY ({', '.join(declared.partition)})\nCOMMENT '{_quoted(declared.description)}'\n"
+        f"TBLPROPERTIES ({properties})"
+    )
+
+
+def _definition(column: Column) -> str:
+    return (
+        f"`{column.name}` {column.type}{' NOT NULL' if column.required else ''} COMMENT '{_quoted(column.description)}'"
+    )
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,0 +1,126 @@
+"""The real-time tables following the mirror, off its way.
+
+A step takes them from the mirror's snapshot that they were made from to a later one:
+
+1. What came and went between the two is told from the mirror's files and summed by window.
+2. `trip_aggregations` is committed, with the mirror's position and the snapshot's id.
+3. `zone_activity`, a function of it and of the time, is committed with the same position.
+
+A crash before 2 leaves nothing, one after it leaves `zone_activity` behind, which the next start makes anew for all
+days it keeps. Where the mirror was truncated or copied anew, or its snapshot is gone, a step starts from nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import structlog
+
+from catalog.positions import Position
+from catalog.tables.realtime import AS_OF, KEPT_DAYS
+from streaming.activity import (
+    HourlyPickups,
+    activity_rows,
+    affected,
+    as_instant,
+    oldest_needed,
+    window_end,
+)
+from streaming.daily import DailyTable
+from streaming.differences import Part, View, difference, view_at
+from streaming.iceberg import IcebergTable
+from streaming.shape import shaped
+from streaming.windows import PER_DAY, Measures, by_day, corrected, sums_of, window_rows
+
+log = structlog.get_logger()
+
+
+class RealtimeTables:
+    """`base` is the mirror's view that the windows were made from, None where they begin from nothing."""
+
+    def __init__(self, measures: Measures, windows: DailyTable, activity: DailyTable) -> None:
+        self.measures, self.windows, self.activity = measures, windows, activity
+        self.base: View | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pickups = HourlyPickups(self._sums)
+        self._stale: set[int] = set()
+        self._end = 0
+
+    def load(self, mirror: IcebergTable) -> None:
+        """Read where the tables stand."""
+        self._forget()
+        for table in (self.windows, self.activity):
+            table.load()
+        position = self.windows.position
+        self.base = None if position is None else view_at(mirror, position)
+
+    @property
+    def position(self) -> Position | None:
+        """The position that the windows are at."""
+        return self.windows.position
+
+    def follow(self, view: View, now: datetime) -> list[Part]:
+        """Bring both tables to a view of the mirror and to the time; returns what changed in it, nothing if all did.
+
+        Raises FencedError, ComponentError; then the tables must be loaded again.
+        """
+        base, parts = self.base, list[Part]()
+        if base is None or not (base.is_of_the_copy(view) and view.has_files_of(base)):
+            self._begin(view)
+        elif view.snapshot != base.snapshot and not view.is_before(base):
+            try:
+                parts = list(difference(base, view, self._store))
+                changes = by_day(self.measures.sums(parts))
+            except FileNotFoundError as gone:
+                log.warning("a file of the snapshot that the windows were made from is gone", why=str(gone))
+                self._begin(view)
+            else:
+                self._commit({day: corrected(self._sums(day), part) for day, part in changes.items()}, view)
+        self._look_back(now)
+        return parts
+
+    @property
+    def _store(self) -> Any:
+        return self.windows.table.lake.store
+
+    def _begin(self, view: View) -> None:
+        """All windows from all rows."""
+        sums = self.measures.sums(difference(None, view, self._store))
+        log.info("windows made anew", table=self.windows.table.identifier, windows=len(sums), files=len(view.files))
+        nothing = self.measures.schema.empty_table()
+        made = {day: corrected(nothing, part) for day, part in by_day(sums).items()}
+        self._commit({**dict.fromkeys(self.windows.files, nothing), **made}, view)
+
+    def _commit(self, days: dict[int, pa.Table], view: View) -> None:
+        position = replace(view.position, made_from=view.snapshot)
+        if days or self.position is None or replace(self.position, made_from=view.snapshot) != position:
+            self.windows.replace({day: window_rows(sums) for day, sums in days.items()}, position)
+        self.base = view
+        self._pickups.forget(days)
+        for day in days:
+            self._stale |= affected(day, self._end // PER_DAY)
+
+    def _sums(self, day: int) -> pa.Table:
+        return sums_of(self.windows.rows(day), self.measures.schema)
+
+    def _look_back(self, now: datetime) -> None:
+        """The activity of days whose windows changed, of the open window's, and none of days no longer kept."""
+        end, position = window_end(now), self.windows.committed
+        today = end // PER_DAY
+        kept = range(today - KEPT_DAYS + 1, today + 1)
+        if end != self._end:
+            self._stale |= {today, self._end // PER_DAY} if self._end else set(kept)
+            self._pickups.keep(oldest_needed(today))
+            self._end = end
+        schema, activity = self.activity.table.arrow_schema, self.activity
+        rows = {day: shaped(activity_rows(self._pickups, day, end), schema) for day in self._stale if day in kept}
+        rows |= {day: schema.empty_table() for day in activity.files if day not in kept}
+        changed = {day: made for day, made in rows.items() if not made.equals(activity.rows(day))}
+        if changed or activity.position != position:
+            activity.replace(changed, position, {AS_OF: as_instant(end).isoformat()})
+        self._stale.clear()

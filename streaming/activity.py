@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -76,7 +77,7 @@ def activity_rows(pickups: HourlyPickups, day: int, last_end: int) -> pa.Table:
     found = pickups.of_day(day)
     found = found.filter(pc.less_equal(found["end"], last_end))
     trips = found["trips"].to_numpy()
-    usual = _usual(pickups, found["end"].to_numpy(), found["zone"].to_numpy())
+    usual = _usual(pickups, day, found["end"].to_numpy(), found["zone"].to_numpy())
     return pa.table(
         {
             "zone_id": found["zone"],
@@ -88,20 +89,22 @@ def activity_rows(pickups: HourlyPickups, day: int, last_end: int) -> pa.Table:
     )
 
 
-def _usual(pickups: HourlyPickups, ends: np.ndarray, zones: np.ndarray) -> np.ndarray:
+def _usual(pickups: HourlyPickups, day: int, ends: np.ndarray, zones: np.ndarray) -> np.ndarray:
     """The mean pickups of the same clock hours of the weeks before."""
     total = np.zeros(len(ends))
-    distinct, places = np.unique(ends, return_inverse=True)
     for weeks in WEEKS:
-        before = np.array([_weeks_before(int(end), weeks) for end in distinct], dtype=np.int64)
-        for day in np.unique(before // PER_DAY):
-            then = pickups.of_day(int(day))
-            total += _looked_up(then, before[places], zones)
+        then = _ends_before(day, weeks)
+        wanted = then[ends - day * PER_DAY]
+        for held in np.unique(then // PER_DAY):
+            total += _looked_up(pickups.of_day(int(held)), wanted, zones)
     return total / len(WEEKS)
 
 
-def _weeks_before(end: int, weeks: int) -> int:
-    return (weeks_before(as_instant(end), weeks) - _EPOCH) // WINDOW
+@lru_cache(maxsize=64)
+def _ends_before(day: int, weeks: int) -> np.ndarray:
+    """The window ends that correspond to those of a day, so many weeks before."""
+    ends = range(day * PER_DAY, (day + 1) * PER_DAY)
+    return np.array([(weeks_before(as_instant(end), weeks) - _EPOCH) // WINDOW for end in ends], dtype=np.int64)
 
 
 def _looked_up(pickups: pa.Table, ends: np.ndarray, zones: np.ndarray) -> np.ndarray:

@@ -25,6 +25,8 @@ from streaming.writer import TableWriter
 
 log = structlog.get_logger()
 
+_PROPERTIES = {**TABLE_PROPERTIES, "commit.manifest.min-count-to-merge": "2"}
+"""One manifest: every commit takes files out of it, wherever they are, and would rewrite several."""
 _EPOCH = date(1970, 1, 1)
 
 
@@ -84,7 +86,7 @@ class DailyTable(TableWriter):
         whole = shaped(rows, self.table.arrow_schema)
         file = self.table.lake.store.write_parquet(f"{self.table.data_location}/{partition}", whole)
         self._cache.put(file.path, whole)
-        return day, written_live(file, self.table.data_file(file, partition), partition)
+        return day, written_live(file, self.table.data_file_without_bounds(file, partition), partition)
 
 
 def ensure_table(lake: Lake, declared: Table) -> IcebergTable:
@@ -97,7 +99,7 @@ def ensure_table(lake: Lake, declared: Table) -> IcebergTable:
 def create_statement(declared: Table) -> str:
     """The statement that creates a declared table of the stream if it is not there."""
     columns = ",\n  ".join(_definition(column) for column in declared.columns)
-    properties = ", ".join(f"'{name}' = '{value}'" for name, value in TABLE_PROPERTIES.items())
+    properties = ", ".join(f"'{name}' = '{value}'" for name, value in _PROPERTIES.items())
     return (
         f"CREATE TABLE IF NOT EXISTS {CATALOG}.{declared.identifier} (\n  {columns}\n) USING iceberg\n"
         f"PARTITIONED BY ({', '.join(declared.partition)})\nCOMMENT '{_quoted(declared.description)}'\n"

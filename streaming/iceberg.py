@@ -198,9 +198,16 @@ class IcebergTable:
         """The Java description of a written Parquet file; `partition` as `name=value`."""
         source = self.java.io().newInputFile(written.path, written.size)
         metrics = self.lake.package.parquet.ParquetUtil.fileMetrics(source, self._metrics)
-        builder = self.lake.package.DataFiles.builder(self.spec).withPath(written.path).withFormat("parquet")
-        builder = builder.withFileSizeInBytes(written.size).withMetrics(metrics)
+        builder = self._described(written).withMetrics(metrics)
         return (builder.withPartitionPath(partition) if partition else builder).build()
+
+    def data_file_without_bounds(self, written: WrittenFile, partition: str) -> Any:
+        """The same, told apart by its partition alone: nothing is read of the file."""
+        return self._described(written).withRecordCount(written.rows).withPartitionPath(partition).build()
+
+    def _described(self, written: WrittenFile) -> Any:
+        builder = self.lake.package.DataFiles.builder(self.spec).withPath(written.path).withFormat("parquet")
+        return builder.withFileSizeInBytes(written.size)
 
     def delete_file(self, vector: Vector) -> Any:
         """The Java description of a deletion vector."""

@@ -44,6 +44,7 @@ class Progress:
     quarantined: int = 0
     unverifiable: int = 0
     last_commit_at: datetime | None = None
+    newest_change_at: datetime | None = None
     last_epoch_seconds: float = 0.0
 
 
@@ -93,6 +94,7 @@ class TableStream:
         self.progress.events += len(decoded.events)
         if len(decoded.events):
             self.progress.last_commit_at = datetime.now(UTC)
+            self.progress.newest_change_at = decoded.events.committed_at[len(decoded.events) - 1].as_py()
             self.progress.last_epoch_seconds = time.monotonic() - started
         return len(decoded.events)
 

@@ -90,6 +90,8 @@ ZONE_ACTIVITY = Table(
     writer="the stream",
 )
 
+TABLES = (TRIP_AGGREGATIONS, ZONE_ACTIVITY)
+
 
 def weeks_before(end: datetime, weeks: int) -> datetime:
     """The instant at which New York's clock showed the same, so many weeks before; of a doubtful hour its first."""

@@ -128,6 +128,8 @@ class Table:
     def data_file(self, written: WrittenFile, partition: str = "") -> DataFile:
         return DataFile(written.path, written.size, written.rows, partition)
 
+    data_file_without_bounds = data_file
+
     def delete_file(self, vector: Vector) -> Vector:
         return vector
 

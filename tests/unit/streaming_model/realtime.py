@@ -156,9 +156,7 @@ class Turn:
 
 
 turns = st.lists(
-    st.builds(
-        Turn, step, st.booleans(), st.sampled_from([0, 0, 4, 70]), st.none() | st.integers(0, 2), st.booleans()
-    ),
+    st.builds(Turn, step, st.booleans(), st.sampled_from([0, 0, 4, 70]), st.none() | st.integers(0, 2), st.booleans()),
     max_size=12,
 )
 

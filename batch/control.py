@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
 from pyiceberg.table import Table as IcebergTable
 
 from batch import loading
@@ -19,7 +17,7 @@ from batch.job import Job
 from batch.quality import Finding
 from catalog.errors import ComponentError
 from catalog.readers import iceberg_catalog
-from catalog.settings import Settings
+from catalog.settings import CATALOG, Settings
 from catalog.tables.control import BATCH_RUNS, QUALITY_RESULTS, QUARANTINE
 from catalog.tables.table import Table
 
@@ -67,8 +65,12 @@ def record_findings(job: Job, table: Table, interval: str, findings: Sequence[Fi
 def replace_quarantine(job: Job, table: Table, interval: str, rows: DataFrame) -> None:
     """Make `rows` (source, source_row, reason, raw) the quarantined rows of this interval of `table`."""
     loading.ensure_table(job.spark, QUARANTINE)
+    of_interval = f"dataset = '{table.identifier}' and interval = '{interval}'"
+    held = job.spark.table(f"{CATALOG}.{QUARANTINE.identifier}").where(of_interval)
+    if rows.isEmpty() and held.isEmpty():
+        return
     named = rows.selectExpr(f"'{table.identifier}' as dataset", f"'{interval}' as interval", "*")
-    loading.replace(job.spark, QUARANTINE, named, f"dataset = '{table.identifier}' and interval = '{interval}'")
+    loading.replace(job.spark, QUARANTINE, named, of_interval)
 
 
 def _append(settings: Settings, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -96,16 +98,4 @@ def _open(settings: Settings, table: Table) -> IcebergTable:
     """The table, created when it is missing: in format 2, because pyiceberg writes no other."""
     catalog = iceberg_catalog(settings)
     catalog.create_namespace_if_not_exists(table.namespace)
-    created = catalog.create_table_if_not_exists(
-        table.identifier,
-        arrow_schema(table),
-        partition_spec=UNPARTITIONED_PARTITION_SPEC,
-        properties={"format-version": "2"},
-    )
-    if not created.spec().fields and table.partition:
-        with created.update_spec() as update:
-            for transform in table.partition:
-                column = re.fullmatch(r"days\((\w+)\)", transform)
-                assert column, transform
-                update.add_field(column[1], "day")
-    return created
+    return catalog.create_table_if_not_exists(table.identifier, arrow_schema(table), properties={"format-version": "2"})

@@ -17,7 +17,12 @@ def _generated() -> str:
 
 
 class Secrets(BaseModel):
-    """One field per login. `postgres` is the superuser, `taxi` owns the source, `cdc` only replicates and reads."""
+    """One field per login. `postgres` is the superuser, `taxi` owns the source, `cdc` only replicates and reads.
+
+    `airflow_admin` is for people, `airflow_database` for Airflow's role; from `airflow_key` its tokens and encryption
+    derive; `spark_key` is what the embedded Spark master, its worker and its jobs know each other by; `api_cursor_key`
+    signs the API's page cursors.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,6 +32,11 @@ class Secrets(BaseModel):
     catalog: str = Field(default_factory=_generated, repr=False)
     s3_access_key: str = Field(default_factory=_generated, repr=False)
     s3_secret_key: str = Field(default_factory=_generated, repr=False)
+    airflow_admin: str = Field(default_factory=_generated, repr=False)
+    airflow_database: str = Field(default_factory=_generated, repr=False)
+    airflow_key: str = Field(default_factory=_generated, repr=False)
+    spark_key: str = Field(default_factory=_generated, repr=False)
+    api_cursor_key: str = Field(default_factory=_generated, repr=False)
 
 
 def load_secrets(state_dir: Path) -> Secrets:

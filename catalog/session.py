@@ -1,4 +1,7 @@
-"""The one Spark session: stream, batch jobs and `lake sql` all build theirs here."""
+"""The one Spark session: stream, batch jobs and `lake sql` all build theirs here.
+
+What a submitted job must find before its Java starts is written by the stack into its `spark-defaults.conf`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
 JARS = PROJECT / "jars" / "lib" / "spark"
 LOGGING = Path(__file__).with_name("log4j2.properties")
 REDACTED = r"(?i)secret|password|token|access[.-]?key"
-_JVM = "-XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError"
+BATCH_MEMORY = "1g"
+"""Heap of a batch job's driver and of its executor."""
+_JAVA = f"-Dlog4j2.configurationFile={LOGGING.as_uri()} -Duser.timezone=UTC"
+_BRIEF = "-XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError"
 """The second compiler took half of the JVM's time for code that runs briefly between two waits."""
 CHECKPOINT_FILES = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 """Commits a partition's offset with a third of the default manager's cost on a local file system."""
@@ -34,21 +40,23 @@ def spark_session(
 ) -> SparkSession:
     """Start Spark, or return the running session. The UI is off unless `ui_port` is given; memory as Spark writes it.
 
-    In a `submitted` process spark-submit has said which cluster it is and what must stand before Java starts.
+    In a `submitted` process spark-submit has read `submit_properties`; only the secrets are missing.
 
     Raises ConfigurationError when the jars or a Java runtime are missing.
     """
     from pyspark.sql import SparkSession
 
-    os.environ["JAVA_HOME"] = str(find_java(settings))
-    # The UI binds to this address and to every interface without it; no Spark property does the same.
-    os.environ["SPARK_LOCAL_IP"] = settings.spark_ui_host or settings.host
     builder = SparkSession.builder.appName(app_name)
     if not submitted:
-        builder = builder.master(settings.spark_master)
-    options = {**_engine(settings, driver_memory), **_interface(ui_port), **_catalog(settings), **_jars(settings)}
-    for name, value in options.items():
-        builder = builder.config(name, value)
+        os.environ["JAVA_HOME"] = str(find_java(settings))
+        # The UI binds to this address and to every interface without it; no Spark property does the same.
+        os.environ["SPARK_LOCAL_IP"] = settings.spark_ui_host or settings.host
+        # Outside of spark-submit the property of this meaning is not read.
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        memory = driver_memory or settings.spark_driver_memory
+        options = _launch_properties(settings, settings.stream_spark_master, memory) | _interface(ui_port)
+        for name, value in options.items():
+            builder = builder.config(name, value)
     session = builder.getOrCreate()
     # PySpark writes each refused query with its Java trace to standard error, besides raising it.
     logging.getLogger("SQLQueryContextLogger").disabled = True
@@ -56,12 +64,38 @@ def spark_session(
     return session
 
 
-def _engine(settings: Settings, driver_memory: str | None) -> dict[str, str]:
+def submit_properties(settings: Settings) -> dict[str, str]:
+    """What stands in the `spark-defaults.conf` of batch jobs, which spark-submit reads before it starts Java.
+
+    The embedded master asks for a key, so the file is for its owner's eyes only.
+    """
+    embedded = settings.spark_master is None
+    java = f"{_JAVA} -XX:+ExitOnOutOfMemoryError" if embedded else "-Duser.timezone=UTC"
+    properties = {
+        **_launch_properties(settings, settings.batch_spark_master, BATCH_MEMORY),
+        **_interface(None),
+        "spark.cores.max": "1",
+        "spark.executor.memory": BATCH_MEMORY,
+        "spark.executor.extraJavaOptions": java,
+    }
+    if embedded:
+        properties["spark.executor.extraClassPath"] = properties["spark.driver.extraClassPath"]
+        properties |= {"spark.authenticate": "true", "spark.authenticate.secret": settings.secrets.spark_key}
+    return properties
+
+
+def _launch_properties(settings: Settings, master: str, driver_memory: str) -> dict[str, str]:
+    """All that must stand before Java starts, or that executors need; no secret, for it becomes a command line."""
+    return {"spark.master": master, **_engine(settings, driver_memory), **_catalog(settings), **_jars(settings, master)}
+
+
+def _engine(settings: Settings, driver_memory: str) -> dict[str, str]:
+    address = settings.spark_driver_host or settings.host
     return {
-        "spark.driver.memory": driver_memory or settings.spark_driver_memory,
-        "spark.driver.host": settings.host,
-        "spark.driver.bindAddress": settings.host,
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING.as_uri()} -Duser.timezone=UTC {_JVM}",
+        "spark.driver.memory": driver_memory,
+        "spark.driver.host": address,
+        "spark.driver.bindAddress": address,
+        "spark.driver.extraJavaOptions": f"{_JAVA} {_BRIEF}",
         "spark.pyspark.python": sys.executable,
         "spark.scheduler.mode": "FAIR",
         "spark.redaction.regex": REDACTED,
@@ -97,12 +131,12 @@ def _catalog(settings: Settings) -> dict[str, str]:
     }
 
 
-def _jars(settings: Settings) -> dict[str, str]:
+def _jars(settings: Settings, master: str) -> dict[str, str]:
     jars = sorted(str(path) for path in JARS.glob("*.jar"))
     if not jars:
         raise ConfigurationError(f"{JARS} holds no jars", remedy="scripts/download_jars.sh")
-    if settings.spark_master.startswith("local"):
-        # On the class path they are read in place; `spark.jars` copies 100 MB at every start.
+    if settings.spark_master is None or master.startswith("local"):
+        # On the class path, the executors' too, they are read in place; `spark.jars` copies 100 MB at every start.
         return {"spark.driver.extraClassPath": os.pathsep.join(jars)}
     return {"spark.jars": ",".join(jars)}
 

@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     s3_internal_port: int = Field(9010, description="first of ten ports that the object store uses inside")
     catalog_port: int = 8181
     spark_ui_port: int = 4040
+    spark_master_port: int = 7077
+    spark_master_ui_port: int = 8070
+    spark_worker_port: int = 7078
+    spark_worker_ui_port: int = 8071
+    airflow_port: int = 8080
+    api_port: int = 8000
 
     source_host: str | None = Field(None, description="the source database's host; the embedded Postgres when unset")
     source_port: int | None = None
@@ -52,6 +58,10 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = Field(None, description="the S3 endpoint; the embedded store when unset")
     catalog_uri: str | None = Field(None, description="the REST catalog's address; the embedded server when unset")
     spark_ui_host: str | None = None
+    airflow_url: str | None = Field(None, description="Airflow's address; the embedded API server when unset")
+    airflow_postgres: str | None = Field(
+        None, description="host:port of the Postgres with Airflow's database; the embedded one when unset"
+    )
 
     postgres_password: SecretStr | None = Field(None, description="each *_password and key replaces a generated secret")
     taxi_password: SecretStr | None = None
@@ -59,6 +69,10 @@ class Settings(BaseSettings):
     catalog_password: SecretStr | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
+    airflow_admin_password: SecretStr | None = Field(None, description="of Airflow's web user `admin`")
+    airflow_database_password: SecretStr | None = None
+    airflow_secret_key: SecretStr | None = Field(None, description="Airflow's tokens and encryption derive from it")
+    spark_secret_key: SecretStr | None = Field(None, description="what the embedded Spark master's clients must know")
 
     object_store: Literal["seaweedfs"] = "seaweedfs"
     bucket: str = "lakehouse"
@@ -69,8 +83,15 @@ class Settings(BaseSettings):
     publication: str = "lakehouse"
     topic_prefix: str = "lakehouse"
 
-    spark_master: str = "local[2]"
-    spark_driver_memory: str = "3g"
+    spark_master: str | None = Field(
+        None,
+        description="a Spark cluster for stream and batch; unset: the stream runs local[2], batch the embedded one",
+    )
+    spark_driver_host: str | None = Field(
+        None, description="this machine's address as that cluster's executors reach it; loopback when unset"
+    )
+    spark_driver_memory: str = Field("3g", description="of the stream; a batch job has 1g and an executor of 1g")
+    spark_worker_memory: str = Field("2g", description="of the embedded worker: that many batch executors at once")
     trigger: str = Field("500 milliseconds", description="shortest time between two epochs")
     max_offsets_per_trigger: int = Field(100_000, ge=1, description="most Kafka records of one epoch")
     slice_bytes: int = Field(256 << 20, ge=1 << 20, description="most bytes of records held in memory at once")
@@ -84,7 +105,20 @@ class Settings(BaseSettings):
     )
     weather_archive_url: str = "https://archive-api.open-meteo.com/v1/archive"
     weather_forecast_url: str = "https://api.open-meteo.com/v1/forecast"
+    stream_silence_seconds: float = Field(
+        60, gt=0, description="analytics fails when the streaming job has not spoken for so long"
+    )
+    stream_delay_seconds: float = Field(
+        60, gt=0, description="analytics fails when more than 5 % of recent changes became visible later than this"
+    )
     mlflow_uri: str | None = Field(None, description="MLflow's store; a SQLite file in the state folder when unset")
+    alert_webhook: SecretStr | None = Field(None, description="URL that a failed batch task is posted to, as JSON")
+    api_url: str | None = Field(None, description="the API's address for its client; the local API when unset")
+    api_key: SecretStr | None = Field(None, description="the client's key, made by `lake keys create`")
+    api_cursor_key: SecretStr | None = Field(None, description="signs the API's page cursors; generated when unset")
+    api_rate: str = Field("1200/minute", description="requests that one API key may make, in a moving window")
+    api_query_seconds: float = Field(10.0, gt=0, description="longest time of one query behind the API")
+    api_memory: str = Field("1GB", description="most memory of the API's queries together")
     java_home: Path | None = Field(None, description="a Java 17+ runtime; found on the machine when unset")
     ivy_settings: Path | None = Field(None, description="Ivy's resolver settings, for a mirror of Maven Central")
 
@@ -107,6 +141,11 @@ class Settings(BaseSettings):
             "catalog": self.catalog_password,
             "s3_access_key": self.s3_access_key,
             "s3_secret_key": self.s3_secret_key,
+            "airflow_admin": self.airflow_admin_password,
+            "airflow_database": self.airflow_database_password,
+            "airflow_key": self.airflow_secret_key,
+            "spark_key": self.spark_secret_key,
+            "api_cursor_key": self.api_cursor_key,
         }
         chosen = {name: value.get_secret_value() for name, value in given.items() if value is not None}
         if len(chosen) == len(given):
@@ -132,6 +171,31 @@ class Settings(BaseSettings):
     def catalog(self) -> str:
         """Base address of the REST catalog."""
         return self.catalog_uri or f"http://{self.host}:{self.port('catalog')}"
+
+    @property
+    def airflow(self) -> str:
+        """Base address of Airflow's API and web interface."""
+        return self.airflow_url or f"http://{self.host}:{self.port('airflow')}"
+
+    @property
+    def api(self) -> str:
+        """Base address of the API."""
+        return self.api_url or f"http://{self.host}:{self.port('api')}"
+
+    @property
+    def airflow_database(self) -> str:
+        """`host:port` of the Postgres that holds Airflow's database `airflow`."""
+        return self.airflow_postgres or f"{self.host}:{self.port('postgres')}"
+
+    @property
+    def stream_spark_master(self) -> str:
+        """Where the stream, and whatever is run by hand, computes."""
+        return self.spark_master or "local[2]"
+
+    @property
+    def batch_spark_master(self) -> str:
+        """Where submitted batch jobs compute."""
+        return self.spark_master or f"spark://{self.host}:{self.port('spark_master')}"
 
     @property
     def warehouse(self) -> str:

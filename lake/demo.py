@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 console = Console()
 _COPY_SECONDS = 300.0
+_BATCH_SECONDS = 1800.0
+GROUPS = ("airflow",)
+"""What `--all` adds to the core."""
+_LOADS = ("nyc_taxi_iceberg_etl", "nyc_weather_etl")
+_ANALYTICS = "comprehensive_analytics_pipeline"
 _EXAMPLE = ("public.payment_types", "public.trips", "public.vendors")
 
 
@@ -30,14 +35,18 @@ def demo(
     rate: Annotated[float, typer.Option(min=1, help="Row changes a second.")] = 100.0,
     seconds: Annotated[float, typer.Option(min=1, help="How long traffic lasts.")] = 60.0,
     seed: Annotated[int, typer.Option(help="The same seed on the same trips gives the same statements.")] = 1,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Airflow too: batch loads, analytics, predictions.")
+    ] = False,
 ) -> None:
     """Start the stack, copy real taxi trips, stream traffic, prove every mirror equal to Postgres, travel in time.
 
     Ends with 0 when all is equal, and leaves the stack running. Running it again goes on from there.
     """
     settings, started = load_settings(), time.monotonic()
+    groups = GROUPS if everything else ()
     with _phase("stack, source and connector"):
-        _bring_up(settings, rows)
+        _bring_up(settings, rows, groups)
     with _phase("initial copy into Iceberg"):
         _wait_for_tables(settings)
     before = datetime.now(UTC)
@@ -47,7 +56,9 @@ def demo(
         equal = _verify(settings)
     _summary(settings, counts, before)
     _time_travel(settings, before)
-    _where_to_look(settings, time.monotonic() - started)
+    if everything:
+        _batch(settings)
+    _where_to_look(settings, groups, time.monotonic() - started)
     if not equal:
         raise typer.Exit(1)
 
@@ -60,21 +71,21 @@ def _phase(name: str) -> Iterator[None]:
     console.print(f"[dim]{time.monotonic() - started:.1f} s[/]")
 
 
-def _bring_up(settings: Settings, rows: int) -> None:
+def _bring_up(settings: Settings, rows: int, groups: tuple[str, ...]) -> None:
     """The trips are loaded before the connector starts, so that they come as its initial copy."""
     from connectors.load import load_trips
     from connectors.setup import ensure_source
-    from lake.stack import steps
+    from lake.stack import install, steps
     from lake.stack_view import Progress
-    from stack import control
-    from stack.components import embedded
+    from stack import components, control
 
     def source_with_trips(chosen: Settings) -> None:
         ensure_source(chosen)
         load_trips(chosen, rows)
 
-    with Progress([component.name for component in embedded(settings)], console) as progress:
-        control.up(settings, then={**steps(), "postgres": source_with_trips}, report=progress.report)
+    install(groups)
+    with Progress([each.name for each in components.chosen(groups=groups)], console) as progress:
+        control.up(settings, groups=groups, then={**steps(), "postgres": source_with_trips}, report=progress.report)
 
 
 def _wait_for_tables(settings: Settings) -> None:
@@ -160,6 +171,35 @@ _QUERIES = (
 )
 
 
+_INSIGHTS = (
+    (
+        "trips by weather, 2019",
+        "select weather_condition, sum(total_trips) as trips, avg(avg_fare_amount) as fare"
+        " from analytics.trip_weather_correlation where origin = 'tlc' group by 1 order by 2 desc",
+    ),
+    (
+        "the busiest zones of the last week",
+        "select zone_name, borough, sum(total_pickups) as pickups, sum(total_revenue) as revenue"
+        " from analytics.zone_performance_metrics where trip_date >= current_date - 7 group by all order by 4 desc limit 5",
+    ),
+    (
+        "where demand will be in the next hours",
+        "select location_id, prediction_hour, predicted_demand, confidence_score from ml.demand_prediction_features"
+        " where prediction_hour >= now() order by predicted_demand desc limit 5",
+    ),
+)
+
+
+def _ask(settings: Settings, queries: tuple[tuple[str, str], ...]) -> None:
+    from lake.queries import Answers
+    from lake.rows import print_rows
+
+    with Answers(settings, "duckdb", None) as answers:
+        for title, query in queries:
+            console.print(f'\n{title}\n[dim]lake sql "{query}"[/]', highlight=False)
+            print_rows(answers.ask(query), "table")
+
+
 def _time_travel(settings: Settings, before: datetime) -> None:
     from catalog.time_travel import AsOf
     from lake.queries import Answers
@@ -174,12 +214,31 @@ def _time_travel(settings: Settings, before: datetime) -> None:
             print_rows(answers.ask(query), "table")
 
 
-def _where_to_look(settings: Settings, seconds: float) -> None:
+def _batch(settings: Settings) -> None:
+    """The two loads as a person triggers them; what they bring sets the analytics going by itself."""
+    from lake.dag_runs import Airflow
+
+    began, airflow = datetime.now(UTC), Airflow(settings)
+    with _phase("batch: taxi and weather loads, then analytics and predictions"), console.status("") as status:
+        for dag in (*_LOADS, _ANALYTICS):
+            airflow.await_dag(dag)
+        for dag, run in {dag: airflow.trigger(dag) for dag in _LOADS}.items():
+            console.print(airflow.await_end(dag, run, _BATCH_SECONDS, status.update).as_text(), highlight=False)
+        deadline = time.monotonic() + 60
+        while (run_id := airflow.newest_since(_ANALYTICS, began)) is None:
+            if time.monotonic() > deadline:
+                raise ComponentError(f"{_ANALYTICS} did not start", remedy="scripts/lake logs airflow-scheduler")
+            time.sleep(1)
+        console.print(airflow.await_end(_ANALYTICS, run_id, _BATCH_SECONDS, status.update).as_text(), highlight=False)
+    _ask(settings, _INSIGHTS)
+
+
+def _where_to_look(settings: Settings, groups: tuple[str, ...], seconds: float) -> None:
     from lake.stack_view import render_addresses
-    from stack.components import embedded
+    from stack.components import chosen
 
     console.rule("[bold]where to look", align="left")
-    console.print(render_addresses(settings, [component.name for component in embedded(settings)]))
+    console.print(render_addresses(settings, chosen(groups=groups)))
     console.print(
         "lake status · lake verify · lake history trips · lake sql · lake logs\n"
         f"The whole took {seconds:.0f} s. The stack goes on running: [bold]lake replay[/] makes more traffic,"

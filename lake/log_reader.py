@@ -43,10 +43,11 @@ def last_lines(path: Path, count: int) -> list[str]:
 def follow_logs(paths: Iterable[Path], out: TextIO, *, with_names: bool) -> None:
     """Write what is added to the files, until interrupted. A file that shrank was rotated: it is read anew."""
     seen = {path: path.stat().st_size for path in paths}
+    width = max(len(path.stem) for path in seen)
     try:
         while True:
             for path, offset in seen.items():
-                seen[path] = _write_added(path, offset, out, f"{path.stem:9} " if with_names else "")
+                seen[path] = _write_added(path, offset, out, f"{path.stem:{width}} " if with_names else "")
             out.flush()
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from catalog.settings import load_settings
+from catalog.settings import PROJECT, load_settings
 from lake.app import app
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # a file or a pipe is no reason to cut lines
 console = Console(width=None if sys.stdout.isatty() else 160)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+With = Annotated[list[str] | None, typer.Option("--with", help="Add this group: airflow. May be given several times.")]
 Without = Annotated[list[str] | None, typer.Option(help="Leave this component out; may be given several times.")]
 
 
@@ -34,20 +36,31 @@ def steps() -> Steps:
 
 
 @app.command()
-def up(without: Without = None) -> None:
+def up(without: Without = None, groups: With = None) -> None:
     """Start the stack, or what of it does not run, and wait until every component answers a real request.
 
     The first start creates databases, topics and the connector. Running it again is harmless, and heals after a crash.
+    A group that was added before goes on running.
     """
-    from lake.stack_view import Progress, render_addresses
-    from stack import control
-    from stack.components import COMPONENTS, component
+    from lake.stack_view import Progress, render_addresses, render_login
+    from stack import airflow, control
+    from stack.components import chosen
 
-    settings, left_out = load_settings(), tuple(component(name).name for name in without or ())
-    names = [each.name for each in COMPONENTS if each.name not in left_out]
-    with Progress(names, console) as progress:
-        control.up(settings, without=left_out, then=steps(), report=progress.report)
-    console.print(render_addresses(settings, names))
+    settings, left_out, added = load_settings(), tuple(without or ()), tuple(groups or ())
+    components = chosen(without=left_out, groups=added)
+    first_airflow = "airflow" in added and airflow.is_new(settings)
+    install(added)
+    with Progress([each.name for each in components], console) as progress:
+        control.up(settings, without=left_out, groups=added, then=steps(), report=progress.report)
+    console.print(render_addresses(settings, components))
+    if first_airflow:
+        console.print(render_login(settings))
+
+
+def install(groups: tuple[str, ...]) -> None:
+    """Make the environments that these groups need and the core does not."""
+    if "airflow" in groups:
+        subprocess.run([PROJECT / "scripts" / "setup", "--quiet", "airflow"], check=True)
 
 
 @app.command()
@@ -75,7 +88,7 @@ def down(
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show every component and every table. Exit code 1 when something is not well."""
-    from lake.stack_view import read_stream, render_components, render_tables
+    from lake.stack_view import read_stream, render_components, render_logins, render_tables
     from stack import control
 
     settings = load_settings()
@@ -84,6 +97,7 @@ def status(as_json: Json = False) -> None:
         print_json({"components": [asdict(state) for state in components], "stream": stream})
     else:
         console.print(render_components(components))
+        console.print(render_logins(settings, [state.name for state in components if state.pid]))
         console.print(render_tables(stream))
     stopped = [name for name, table in (stream or {}).get("tables", {}).items() if table.get("state") == "stopped"]
     if stopped or not all(state.healthy for state in components):
@@ -94,10 +108,13 @@ def status(as_json: Json = False) -> None:
 def doctor(
     as_json: Json = False,
     list_settings: Annotated[bool, typer.Option("--settings", help="List every setting with its value.")] = False,
+    groups: With = None,
 ) -> None:
     """Check Java, Postgres, ports, disk, memory and jars, and say how to mend each. Exit code 1 on a failure."""
     from lake.stack_view import render_checks, render_settings, settings_rows
     from stack import preflight
+    from stack.components import CORE, chosen
+    from stack.states import in_use
 
     settings = load_settings()
     if list_settings:
@@ -106,7 +123,8 @@ def doctor(
         else:
             console.print(render_settings(settings))
         return
-    checks = preflight.run(settings)
+    running = tuple(group for group in in_use(settings) if group != CORE)
+    checks = preflight.run(settings, chosen(groups=(*running, *(groups or ()))))
     if as_json:
         print_json([check.as_dict() for check in checks])
     else:
@@ -129,9 +147,10 @@ def logs(
     from lake.log_reader import follow_logs, last_lines, log_paths
 
     paths = log_paths(load_settings(), name)
+    width = max(len(path.stem) for path in paths)
     for path in paths:
         for line in last_lines(path, lines):
-            sys.stdout.write(line if name else f"{path.stem:9} {line}")
+            sys.stdout.write(line if name else f"{path.stem:{width}} {line}")
     sys.stdout.flush()
     if follow:
         follow_logs(paths, sys.stdout, with_names=name is None)

@@ -19,6 +19,7 @@ from rich.text import Text
 from catalog.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
+    from stack.components import Component
     from stack.control import State
     from stack.preflight import Check
 
@@ -31,6 +32,7 @@ class Progress:
 
     def __init__(self, names: list[str], console: Console) -> None:
         self._console = console
+        self._width = max(map(len, names))
         self._phases = dict.fromkeys(names, "waiting")
         self._since = dict.fromkeys(names, time.monotonic())
         self._ended: dict[str, float] = {}
@@ -58,7 +60,7 @@ class Progress:
             if phase in DONE:
                 self._ended[name] = time.monotonic() - self._since.get(name, time.monotonic())
         if not self._console.is_terminal and phase in DONE:
-            self._console.print(f"{name:9} {phase} {self._ended[name]:.1f} s", highlight=False)
+            self._console.print(f"{name:{self._width}} {phase} {self._ended[name]:.1f} s", highlight=False)
 
     def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
@@ -72,18 +74,30 @@ class Progress:
         return table
 
 
-def render_addresses(settings: Settings, names: list[str]) -> RenderableType:
+def render_addresses(settings: Settings, components: tuple[Component, ...]) -> RenderableType:
     """Where to look once the stack is up."""
-    from stack.components import component
-
     table = Table.grid(padding=(0, 2))
-    for name in names:
-        table.add_row(component(name).title, component(name).address(settings))
-    if "store" in names:
-        login = f"login admin, password: s3_secret_key in {settings.state_dir / 'secrets.json'}"
-        table.add_row("S3 console", f"http://{settings.host}:{settings.port('s3_console')}")
-        table.add_row("", Text(login, style="dim"))
-    return table
+    for component in components:
+        if address := component.address(settings):
+            table.add_row(component.title, address)
+        if component.name == "store":
+            table.add_row("S3 console", f"http://{settings.host}:{settings.port('s3_console')}")
+    return Group(table, render_logins(settings, [component.name for component in components]))
+
+
+def render_logins(settings: Settings, names: list[str]) -> RenderableType:
+    """Where the passwords of these components' web pages stand."""
+    logins = {"store": ("S3 console", "s3_secret_key"), "airflow-api-server": ("Airflow", "airflow_admin")}
+    file = settings.state_dir / "secrets.json"
+    lines = [
+        f"{logins[name][0]}: login admin, password: {logins[name][1]} in {file}" for name in names if name in logins
+    ]
+    return Text("\n".join(lines), style="dim")
+
+
+def render_login(settings: Settings) -> RenderableType:
+    """Airflow's login itself, for the first start."""
+    return Text(f"Airflow: login admin, password {settings.secrets.airflow_admin} (shown this once)", style="bold")
 
 
 def render_components(states: list[State]) -> RenderableType:

@@ -101,12 +101,16 @@ def catalog_command(settings: Settings) -> Command:
 
 
 def stream_command(settings: Settings) -> Command:
-    """The streaming job; it reads the same settings as we did, wherever they came from."""
-    home = str(find_java(settings))
+    """The streaming job."""
+    environment = {**own_settings(settings), "JAVA_HOME": str(find_java(settings))}
+    return Command((sys.executable, "-m", "streaming"), environment)
+
+
+def own_settings(settings: Settings) -> dict[str, str]:
+    """Variables by which a process of ours reads the same settings as we did, wherever they came from."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    given |= {"state_dir": settings.state_dir, "java_home": home}
-    environment = {f"{PREFIX}{name}".upper(): _plain(value) for name, value in given.items() if value is not None}
-    return Command((sys.executable, "-m", "streaming"), {**environment, "JAVA_HOME": home})
+    given |= {"state_dir": settings.state_dir, "java_home": find_java(settings)}
+    return {f"{PREFIX}{name}".upper(): _plain(value) for name, value in given.items() if value is not None}
 
 
 def java(settings: Settings, flags: tuple[str, ...], classes: Path | str, *arguments: str) -> tuple[str, ...]:

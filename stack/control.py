@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from catalog.errors import ComponentError, ConfigurationError
 from catalog.settings import Settings
 from stack import health, preflight, processes, s3
-from stack.components import COMPONENTS, Component
+from stack.components import COMPONENTS, Component, chosen, stop_order
 from stack.states import State, states
 from stack.supervision import Supervisor
 
@@ -21,7 +21,6 @@ __all__ = ["State", "down", "exclusive", "log_end", "states", "up"]
 POLL_SECONDS = 0.15
 STARTS_BEFORE_FAILURE = 4
 """A component that ended this often while `up` waited for it is not coming up."""
-DOWN_ORDER = (("stream",), ("connect",), ("catalog", "store", "kafka"), ("postgres",))
 
 Report = Callable[[str, str], None]
 Steps = Mapping[str, Callable[[Settings], object]]
@@ -31,25 +30,27 @@ def up(
     settings: Settings,
     *,
     without: tuple[str, ...] = (),
+    groups: tuple[str, ...] = (),
     then: Steps | None = None,
     report: Report = lambda name, phase: None,
 ) -> dict[str, float]:
     """Start what does not run, in order of dependency, and wait until all answer; seconds by component.
 
+    That is the core and the `groups` asked for; what of other groups runs is left alone.
     `then` holds steps of the caller by component: each runs when its component answers, before those after it start.
     `report(name, phase)` is called from several threads. Raises ConfigurationError before anything is started and
     ComponentError when a component does not come up; what runs by then goes on running.
     """
+    components = chosen(without=without, groups=groups)
     with exclusive(settings):
         supervisor = Supervisor(settings)
         if supervisor.is_running() and not supervisor.is_current():
             _stop_all(settings, report)
         if not supervisor.is_running():
             processes.end_leftovers(settings)
-        preflight.require(settings, without=without)
+        preflight.require(settings, components)
         if not supervisor.is_running():
             supervisor.start()
-        components = tuple(each for each in COMPONENTS if each.name not in without)
         return _start_all(settings, supervisor, components, then or {}, report)
 
 
@@ -206,8 +207,8 @@ def _stop_all(settings: Settings, report: Report) -> list[str]:
     supervisor = Supervisor(settings)
     if supervisor.is_running():
         with ThreadPoolExecutor(len(COMPONENTS)) as pool:
-            for group in DOWN_ORDER:
-                list(pool.map(lambda name: _stop(supervisor, name, report), group))
+            for wave in stop_order():
+                list(pool.map(lambda name: _stop(supervisor, name, report), wave))
         supervisor.shutdown()
     ended = processes.end_leftovers(settings)
     for path in (supervisor.socket, supervisor.pid_file):

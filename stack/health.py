@@ -41,13 +41,13 @@ def check(ask: Callable[[Settings], str], settings: Settings) -> Health:
 
 def ask_catalog(settings: Settings) -> str:
     """The REST catalog's configuration request."""
-    _json(f"{settings.catalog}/v1/config")
+    get_json(f"{settings.catalog}/v1/config")
     return "GET /v1/config"
 
 
 def ask_connect(settings: Settings) -> str:
     """The worker's list of connectors."""
-    names = _json(f"{settings.connect}/connectors")
+    names = get_json(f"{settings.connect}/connectors")
     return ", ".join(names) or "no connector"
 
 
@@ -57,7 +57,7 @@ def ask_stream(settings: Settings) -> str:
     age = stream_age_seconds(written)
     if age > STREAM_FRESH_SECONDS:
         raise ValueError(f"its status is {age:.0f} s old")
-    applications = _json(f"http://{settings.host}:{settings.port('spark_ui')}/api/v1/applications")
+    applications = get_json(f"http://{settings.host}:{settings.port('spark_ui')}/api/v1/applications")
     return f"{written['state']}, {applications[0]['name']}" if applications else str(written["state"])
 
 
@@ -69,7 +69,8 @@ def stream_age_seconds(written: dict[str, Any]) -> float:
     return (datetime.datetime.now(datetime.UTC) - updated).total_seconds()
 
 
-def _json(url: str) -> Any:
+def get_json(url: str) -> Any:
+    """The document at this address. Raises httpx.HTTPError on any other answer than a good one."""
     answer = httpx.get(url, timeout=REQUEST_SECONDS, trust_env=False)
     answer.raise_for_status()
     return answer.json()

@@ -1,4 +1,4 @@
-"""The embedded Postgres: its programs, its data folder, the REST catalog's role and database."""
+"""The embedded Postgres: its programs, its data folder, and the databases that other components keep in it."""
 
 from __future__ import annotations
 
@@ -85,15 +85,20 @@ def prepare(settings: Settings) -> bool:
 
 
 def ensure_catalog(settings: Settings) -> None:
-    """Create the role and the database of the REST catalog, and set its password. The source's are others' affair."""
+    """Create the REST catalog's role and database. The source's are others' affair."""
     if settings.catalog_uri is not None:
         return
-    names = {"name": sql.Identifier("catalog"), "password": sql.Literal(settings.secrets.catalog)}
+    ensure_database(settings, "catalog", settings.secrets.catalog)
+
+
+def ensure_database(settings: Settings, name: str, password: str) -> None:
+    """Create a role and its database of the same name, closed to others, and set its password."""
+    names = {"name": sql.Identifier(name), "password": sql.Literal(password)}
     with _superuser(settings) as connection:
-        role = connection.execute("select 1 from pg_roles where rolname = 'catalog'").fetchone()
+        role = connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
         verb = sql.SQL("alter" if role else "create")
         connection.execute(sql.SQL("{verb} role {name} login password {password}").format(verb=verb, **names))
-        if not connection.execute("select 1 from pg_database where datname = 'catalog'").fetchone():
+        if not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
             connection.execute(sql.SQL("create database {name} owner {name}").format(**names))
         connection.execute(sql.SQL("revoke all on database {name} from public").format(**names))
 

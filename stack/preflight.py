@@ -14,14 +14,16 @@ import psutil
 from catalog import java
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings
-from stack import commands, jars, ports, postgres
-from stack.components import Component, embedded
+from stack import airflow, commands, jars, ports, postgres
+from stack.components import Component
 from stack.supervision import Supervisor, socket_path
 
 GIB = 1 << 30
 LOW_DISK_GIB, NO_DISK_GIB = 5.0, 1.0
 LOW_MEMORY_GIB, NO_MEMORY_GIB = 4.0, 1.5
-WITH_JARS = {"kafka", "connect", "catalog", "stream"}
+GROUP_GIB = {"airflow": 3.0}
+"""What a group needs besides the core."""
+WITH_JARS = {"kafka", "connect", "catalog", "stream", "spark-worker"}
 
 State = Literal["ok", "warn", "fail"]
 
@@ -40,12 +42,12 @@ class Check:
         return asdict(self)
 
 
-def run(settings: Settings, *, without: tuple[str, ...] = ()) -> list[Check]:
-    """Every check, in the order in which a person would mend what they name."""
-    components = embedded(settings, without=without)
+def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
+    """Every check of what these components need, in the order in which a person would mend what they name."""
+    components = tuple(each for each in components if not each.is_external(settings))
     names = {component.name for component in components}
     is_up = Supervisor(settings).is_running()
-    checks = [_host(settings), _state_dir(settings), _disk(settings), _memory(is_up)]
+    checks = [_host(settings), _state_dir(settings), _disk(settings), _memory(is_up, components)]
     if names & WITH_JARS:
         checks.append(_found("Java", lambda: str(java.find_java(settings))))
         checks.append(_jars())
@@ -54,13 +56,15 @@ def run(settings: Settings, *, without: tuple[str, ...] = ()) -> list[Check]:
         checks.append(_found("Postgres user", lambda: _postgres_user(settings)))
     if "store" in names:
         checks.append(_found("object store", lambda: str(commands.store_binary())))
+    if "airflow-api-server" in names:
+        checks.append(_found("Airflow", lambda: _airflow(settings, names)))
     checks.append(Check("supervisor", "ok", "running" if is_up else "not running"))
     return checks + _ports(components, settings)
 
 
-def require(settings: Settings, *, without: tuple[str, ...] = ()) -> None:
+def require(settings: Settings, components: tuple[Component, ...]) -> None:
     """Raise ConfigurationError, one line for each failed check, unless all is well."""
-    failed = [check for check in run(settings, without=without) if check.state == "fail"]
+    failed = [check for check in run(settings, components) if check.state == "fail"]
     if not failed:
         return
     first, *others = failed
@@ -82,6 +86,15 @@ def _found(name: str, look: Callable[[], str]) -> Check:
 def _postgres_user(settings: Settings) -> str:
     drop = postgres.drop_privileges(settings) if settings.state_dir.exists() else ()
     return "an unprivileged system user" if drop or os.geteuid() == 0 else "this user"
+
+
+def _airflow(settings: Settings, names: set[str]) -> str:
+    if settings.airflow_postgres is None and "postgres" not in names:
+        remedy = "set LAKE_AIRFLOW_POSTGRES=host:port, where a role airflow owns a database airflow"
+        raise ConfigurationError(
+            "the embedded Postgres, which would hold Airflow's database, is not run", remedy=remedy
+        )
+    return str(airflow.binary())
 
 
 def _host(settings: Settings) -> Check:
@@ -112,10 +125,11 @@ def _disk(settings: Settings) -> Check:
     return Check("disk", state, f"{free:.1f} GiB free for {settings.state_dir}", remedy)
 
 
-def _memory(is_up: bool) -> Check:
+def _memory(is_up: bool, components: tuple[Component, ...]) -> Check:
     free = psutil.virtual_memory().available / GIB
-    state: State = "ok" if is_up or free >= LOW_MEMORY_GIB else "fail" if free < NO_MEMORY_GIB else "warn"
-    remedy = "" if state == "ok" else f"end other programs: the stack needs about {LOW_MEMORY_GIB:.0f} GiB"
+    needed = LOW_MEMORY_GIB + sum(GROUP_GIB.get(group, 0) for group in {each.group for each in components})
+    state: State = "ok" if is_up or free >= needed else "fail" if free < NO_MEMORY_GIB else "warn"
+    remedy = "" if state == "ok" else f"end other programs: the stack needs about {needed:.0f} GiB"
     return Check("memory", state, f"{free:.1f} GiB available", remedy)
 
 

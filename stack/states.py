@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from catalog.settings import Settings
 from stack import health, processes
-from stack.components import COMPONENTS, Component
+from stack.components import COMPONENTS, CORE, Component
 from stack.supervision import Process, Supervisor
 
 
@@ -32,10 +33,19 @@ class State:
 
 
 def states(settings: Settings) -> list[State]:
-    """Every component, asked in parallel."""
+    """Every component of the core and of the groups in use, asked in parallel."""
     known = Supervisor(settings).processes()
-    with ThreadPoolExecutor(len(COMPONENTS)) as pool:
-        return list(pool.map(lambda each: _state(each, settings, known.get(each.name)), COMPONENTS))
+    groups = in_use(settings, known)
+    shown = [each for each in COMPONENTS if each.group in groups]
+    with ThreadPoolExecutor(len(shown)) as pool:
+        return list(pool.map(lambda each: _state(each, settings, known.get(each.name)), shown))
+
+
+def in_use(settings: Settings, known: Mapping[str, Process] | None = None) -> tuple[str, ...]:
+    """The core, and the groups of which something was started and not stopped."""
+    known = Supervisor(settings).processes() if known is None else known
+    started = (each.group for each in COMPONENTS if each.name in known and known[each.name].state != "STOPPED")
+    return tuple(dict.fromkeys([CORE, *started]))
 
 
 def _state(component: Component, settings: Settings, process: Process | None) -> State:

@@ -24,7 +24,6 @@ BATCH_RUNS = Table(
         Column("finished_at", "timestamp", "", required=True),
     ),
     key=("run_id", "dataset", "interval"),
-    partition=("days(started_at)",),
     writer="every DAG",
 )
 
@@ -46,7 +45,6 @@ QUALITY_RESULTS = Table(
         Column("checked_at", "timestamp", "", required=True),
     ),
     key=("run_id", "dataset", "interval", "rule"),
-    partition=("days(checked_at)",),
     writer="every DAG",
 )
 

@@ -1,4 +1,4 @@
-"""Source tables of the tests' own, all joined to the running stream at once, each used by one test."""
+"""Source tables of the tests' own, all joined to the stream at once, each used by one test; jobs for batch steps."""
 
 import json
 import time
@@ -9,6 +9,9 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Producer
+
+from batch.job import Job, Run
+from catalog.session import spark_session
 
 COLUMNS = {
     "places": "city text, street text, number int, note text, primary key (city, street)",
@@ -110,3 +113,26 @@ def event(stack) -> Callable[..., bytes]:
         return envelope(table, op, before, after, lsn)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def spark(stack) -> Iterator[Any]:
+    """The one Spark of this process: starting one takes longer than most steps."""
+    session = spark_session(stack.settings, "batch tests", driver_memory="2g")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def batch_job(stack, spark) -> Callable[..., Job]:
+    """Makes the job of a step, `batch_job("taxi load", run, options={…}, tlc_source=folder)`.
+
+    Jobs that share a run see each other's results; each call has a run of its own unless one is given. Keywords that
+    Run does not have are settings. `batch.steps.run` runs the job.
+    """
+
+    def make(name: str, run: str | None = None, **given: Any) -> Job:
+        of_run = {key: given.pop(key) for key in tuple(given) if key in Run.__dataclass_fields__}
+        return Job(stack.settings.model_copy(update=given), Run(run or f"test/{uuid4().hex}", **of_run), name)
+
+    return make

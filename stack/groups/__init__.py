@@ -1,0 +1,1 @@
+"""The components, a module for each group that is asked for together."""

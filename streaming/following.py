@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,15 +18,20 @@ import pyarrow as pa
 import structlog
 
 from catalog.errors import LakehouseError
+from catalog.positions import Position
 from catalog.settings import Settings
-from catalog.tables.realtime import TRIP_AGGREGATIONS, WATCHED, ZONE_ACTIVITY
+from catalog.tables.realtime import ALERTS, TRIP_AGGREGATIONS, WATCHED, ZONE_ACTIVITY
+from streaming.alerts import Alerts
 from streaming.daily import DailyTable, ensure_table
 from streaming.differences import View
 from streaming.errands import FAILURES
+from streaming.fares import FareWatch
 from streaming.files import FileCache
 from streaming.iceberg import MAIN, Lake
 from streaming.realtime import RealtimeTables
-from streaming.table import TableStream
+from streaming.table import Progress, TableStream
+from streaming.watching import Health, Watch
+from streaming.webhook import Webhook
 from streaming.windows import Measures
 
 log = structlog.get_logger()
@@ -44,12 +49,12 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Offer:
-    """The mirror after an epoch: its events so far, and when the newest of them was committed in the source."""
+    """The mirror after an epoch, its key, and what the stream has done to it in this run."""
 
     view: View
     mirror: str
-    events: int
-    newest: datetime | None
+    key: tuple[str, ...]
+    progress: Progress
     at: float = field(default_factory=time.monotonic)
 
 
@@ -63,7 +68,7 @@ class Following:
         self._large_at = self._waiting_since = 0.0
         self._steps = ThreadPoolExecutor(1, "realtime")
         self._files = ThreadPoolExecutor(8, "realtime-file")
-        self._tables: RealtimeTables | None = None
+        self._following: tuple[RealtimeTables, Watch] | None = None
         self._is_loaded = False
         self._thread = threading.Thread(target=self._run, name="following", daemon=True)
         self.status: dict[str, Any] = {"state": "waiting", "reason": ""}
@@ -83,10 +88,9 @@ class Following:
         mirror = stream.mirror
         if stream.name != WATCHED.table or mirror.branch != MAIN or mirror.head is None:
             return
-        progress, before = stream.progress, self._offered
-        view = View(mirror.head, mirror.committed, dict(mirror.files))
-        offered = Offer(view, mirror.table.identifier, progress.events, progress.newest_change_at)
-        if before is not None and offered.events - before.events > _BACKLOG_EVENTS:
+        before, view = self._offered, View(mirror.head, mirror.committed, dict(mirror.files))
+        offered = Offer(view, mirror.table.identifier, stream.source.key, replace(stream.progress))
+        if before is not None and offered.progress.events - before.progress.events > _BACKLOG_EVENTS:
             self._large_at = offered.at
         if before is None or before.view.snapshot != view.snapshot:
             self._offered = offered
@@ -95,11 +99,13 @@ class Following:
 
     def held(self) -> set[int]:
         """Snapshots of the mirror that must not expire: those that a difference may still be told from."""
-        tables, offered = self._tables, self._offered
+        offered, following = self._offered, self._following
         held = {offered.view.snapshot} if offered else set()
-        if tables is not None:
+        if following is not None:
+            tables, watch = following
             held |= {tables.base.snapshot} if tables.base else set()
-            held |= {tables.position.made_from} if tables.position and tables.position.made_from else set()
+            positions = (tables.windows.position, watch.alerts.table.position)
+            held |= {position.made_from for position in positions if position and position.made_from}
         return held
 
     def _run(self) -> None:
@@ -139,42 +145,61 @@ class Following:
         self.status = {**self.status, "state": "failing", "reason": shown}
 
     def _step(self, offered: Offer) -> None:
-        started, tables = time.monotonic(), self._opened(offered)
+        started, (tables, watch) = time.monotonic(), self._opened(offered)
         before = tables.position
-        tables.follow(offered.view, datetime.now(UTC))
-        position = tables.position
-        if position is None or (position == before and self.status["state"] == "running"):
-            return
-        now = datetime.now(UTC)
-        self.status = {
-            "state": "running",
-            "reason": "",
-            "position": {str(number): at.next_offset for number, at in position.partitions.items()},
-            "lsn": position.lsn,
-            "last_commit_at": now.isoformat(),
-            "last_step_seconds": round(time.monotonic() - started, 3),
-            "seconds_behind_source": round((now - offered.newest).total_seconds(), 3) if offered.newest else None,
-        }
+        parts = tables.follow(offered.view, datetime.now(UTC))
+        now, newest = datetime.now(UTC), offered.progress.newest_change_at
+        if tables.position != before or self.status["state"] != "running":
+            self.status = _described(tables.windows.committed, now, newest, time.monotonic() - started)
+        behind = self.status["seconds_behind_source"]
+        health = Health(offered.progress.events, offered.progress.quarantined, newest, behind)
+        watch.look(parts, offered.view, offered.key, health, now)
+        self.status["alerts"] = len(watch.alerts.open)
 
-    def _opened(self, offered: Offer) -> RealtimeTables:
+    def _opened(self, offered: Offer) -> tuple[RealtimeTables, Watch]:
         """The tables, loaded if the last step failed. Raises LakehouseError when the mirror lacks a column."""
-        mirror = self._lake.table(offered.mirror) if not self._is_loaded else None
-        if self._tables is None:
-            cache: FileCache[pa.Table] = FileCache(_CACHE_BYTES)
-            windows, activity = (ensure_table(self._lake, each) for each in (TRIP_AGGREGATIONS, ZONE_ACTIVITY))
-            self._tables = RealtimeTables(
-                Measures(WATCHED, self._lake.store, cache),
-                DailyTable(windows, "window_start", cache, self._files),
-                DailyTable(activity, "activity_timestamp", cache, self._files),
-            )
-        if mirror is not None:
+        if self._following is None:
+            self._following = self._made()
+        tables, watch = self._following
+        if not self._is_loaded:
+            mirror = self._lake.table(offered.mirror)
             if missing := set(WATCHED.columns) - set(mirror.arrow_schema.names):
                 raise LakehouseError(
                     f"{offered.mirror} lacks {', '.join(sorted(missing))}, which the real-time tables are made from",
                     remedy="name the columns that it has in catalog/tables/realtime.py",
                 )
-            for table in (self._tables.windows.table, self._tables.activity.table):
-                table.refresh()
-            self._tables.load(mirror)
+            for each in (tables.windows, tables.activity, watch.alerts.table):
+                each.table.refresh()
+            tables.load(mirror)
+            watch.load(mirror, offered.key)
             self._is_loaded = True
-        return self._tables
+        return tables, watch
+
+    def _made(self) -> tuple[RealtimeTables, Watch]:
+        store, address = self._lake.store, self._settings.alert_webhook
+        cache: FileCache[pa.Table] = FileCache(_CACHE_BYTES)
+        windows, activity, alerts = (
+            DailyTable(ensure_table(self._lake, declared), column, cache, self._files)
+            for declared, column in (
+                (TRIP_AGGREGATIONS, "window_start"),
+                (ZONE_ACTIVITY, "activity_timestamp"),
+                (ALERTS, "raised_at"),
+            )
+        )
+        measures = Measures(WATCHED, store, cache)
+        tables = RealtimeTables(measures, windows, activity)
+        webhook = Webhook(address.get_secret_value()) if address else None
+        return tables, Watch(tables, Alerts(alerts, webhook), FareWatch(measures, store))
+
+
+def _described(position: Position, now: datetime, newest: datetime | None, seconds: float) -> dict[str, Any]:
+    """The status of a step; `newest` is when the newest change that it holds was committed in the source."""
+    return {
+        "state": "running",
+        "reason": "",
+        "position": {str(number): at.next_offset for number, at in position.partitions.items()},
+        "lsn": position.lsn,
+        "last_commit_at": now.isoformat(),
+        "last_step_seconds": round(seconds, 3),
+        "seconds_behind_source": round((now - newest).total_seconds(), 3) if newest else None,
+    }

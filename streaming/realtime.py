@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 
 from catalog.positions import Position
@@ -63,6 +64,11 @@ class RealtimeTables:
     def position(self) -> Position | None:
         """The position that the windows are at."""
         return self.windows.position
+
+    def latest(self) -> pa.Table:
+        """The activity at the last window end."""
+        rows = self.activity.rows(self._end // PER_DAY)
+        return rows.filter(pc.equal(rows["activity_timestamp"], as_instant(self._end)))
 
     def follow(self, view: View, now: datetime) -> list[Part]:
         """Bring both tables to a view of the mirror and to the time; returns what changed in it, nothing if all did.

@@ -89,8 +89,58 @@ ZONE_ACTIVITY = Table(
     partition=("days(activity_timestamp)",),
     writer="the stream",
 )
+ALERTS = Table(
+    namespace=NAMESPACE,
+    name="alerts",
+    description="One row per alert; it is written before anybody is told, and changed when the alert is over.",
+    columns=(
+        Column("rule", "string", "name of the rule, see ALERT_RULES", required=True),
+        Column("subject", "string", "what it is about: a zone, a source table, a row's key", required=True),
+        Column("value", "double", "what was seen when it was raised, in the rule's unit", required=True),
+        Column("threshold", "double", "the value from which on it is raised", required=True),
+        Column("raised_at", "timestamp", "", required=True),
+        Column("cleared_at", "timestamp", "when it was over; null while it is not"),
+        Column("notified_at", "timestamp", "when the webhook took it; null without a webhook, or not yet"),
+    ),
+    key=("rule", "subject", "raised_at"),
+    partition=("days(raised_at)",),
+    writer="the stream",
+)
 
-TABLES = (TRIP_AGGREGATIONS, ZONE_ACTIVITY)
+TABLES = (TRIP_AGGREGATIONS, ZONE_ACTIVITY, ALERTS)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """Raised for a subject whose value reaches `threshold`, over when it is below `over_below` (both in the unit that
+    the description names). `at_least` is how many trips must stand behind the value.
+    """
+
+    name: str
+    description: str
+    threshold: float
+    over_below: float
+    at_least: int = 0
+
+
+SURGE = AlertRule("surge", "activity score of a zone", threshold=3.0, over_below=2.0, at_least=10)
+SILENCE = AlertRule("silence", "minutes since the source's last change", threshold=15.0, over_below=15.0)
+LAG = AlertRule("lag", "seconds from a commit in the source to its windows", threshold=60.0, over_below=30.0)
+ERRORS = AlertRule("errors", "share of the last minutes' records set aside", threshold=0.01, over_below=0.01)
+FARE = AlertRule(
+    "fare",
+    "distance of a trip's fare from the median of its zone and distance, in robust standard deviations (1.4826 times "
+    "the median absolute deviation, at least a tenth of the median and a dollar); the alert's value and threshold are "
+    "dollars, and it is over when the trip is corrected or cancelled",
+    threshold=10.0,
+    over_below=10.0,
+    at_least=30,
+)
+ALERT_RULES = (SURGE, SILENCE, LAG, ERRORS, FARE)
+FARE_COLUMN, DISTANCE_COLUMN = "fare_amount", "trip_distance"
+"""Of WATCHED.averages, what the fare rule compares."""
+DISTANCES = (0.01, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0, 20.0, 40.0)
+"""Miles at which one class of distances ends and the next begins."""
 
 
 def weeks_before(end: datetime, weeks: int) -> datetime:

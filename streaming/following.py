@@ -38,7 +38,8 @@ log = structlog.get_logger()
 
 _CACHE_BYTES = 128 << 20
 _LEAST_SECONDS = 0.4
-"""From the start of one step to the start of the next."""
+_MOST_OF_THE_TIME = 0.5
+"""From the start of one step to that of the next: at least so long, and so long that steps take no more of the time."""
 _BACKLOG_EVENTS = 5_000
 """An epoch of more than these belongs to a backlog."""
 _CALM_SECONDS, _LONGEST_SECONDS = 1.0, 10.0
@@ -121,7 +122,8 @@ class Following:
             failure = self._steps.submit(self._step, offered).exception()
             if failure is None:
                 pause = 1.0
-                self._ending.wait(max(0.0, started + _LEAST_SECONDS - time.monotonic()))
+                lasted = time.monotonic() - started
+                self._ending.wait(max(_LEAST_SECONDS, lasted / _MOST_OF_THE_TIME) - lasted)
                 continue
             self._failed(failure, pause)
             self._ending.wait(pause)

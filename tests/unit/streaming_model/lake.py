@@ -44,6 +44,8 @@ class Files:
         return WrittenFile(path, 1000 * rows + 1, rows)
 
     def read_parquet(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+        if path not in self._content:
+            raise FileNotFoundError(path)
         table: pa.Table = self._content[path]
         return table if columns is None else table.select([name for name in columns if name in table.column_names])
 
@@ -139,8 +141,7 @@ class Table:
     def live_files(self, key_column: str | None, branch: str = MAIN, *, at: int | None = None) -> Iterator[LiveFile]:
         head = at or self.head(branch)
         for file, vector in self.metadata.snapshots[head].files.values() if head else ():
-            rows = self.lake.store.read_parquet(file.path)
-            lower, upper = _bounds(rows, key_column) if key_column else (None, None)
+            lower, upper = _bounds(self.lake.store, file.path, key_column)
             yield LiveFile(file.path, file.size, file.rows, lower, upper, vector, file, file.partition)
 
     def row_delta(
@@ -247,8 +248,11 @@ class Table:
         return found
 
 
-def _bounds(table: pa.Table, column: str) -> tuple[bytes | None, bytes | None]:
+def _bounds(store: Files, path: str, column: str | None) -> tuple[bytes | None, bytes | None]:
     """Bounds of a column in Iceberg's single-value serialization; long texts truncated, the upper one upwards."""
+    if column is None:
+        return None, None
+    table = store.read_parquet(path, [column])
     kind, extremes = table.schema.field(column).type, pc.min_max(table[column]).as_py()
     if pa.types.is_integer(kind):
         size = kind.bit_width // 8

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from streaming_model.histories import histories
 from streaming_model.lake import Process, Warehouse
 from streaming_model.realtime import (
@@ -37,6 +37,7 @@ def check(warehouse, source, as_of=None):
         assert found == expected_activity(at_activity, as_of)
 
 
+@settings(max_examples=120 if settings.default is settings.get_profile("default") else settings.default.max_examples)
 @given(histories({"trips": TRIPS}), turns)
 def test_the_tables_equal_a_recomputation_wherever_a_run_was_cut(source, plan):
     warehouse, now = Warehouse(), NOW

@@ -16,6 +16,7 @@ from pyspark.errors import PySparkException
 from catalog.errors import LakehouseError, TableStoppedError
 from catalog.settings import Settings
 from catalog.tables.realtime import TABLES as REALTIME
+from catalog.tables.realtime import WATCHED
 from streaming.audit import TopicAudit
 from streaming.copying import Copier
 from streaming.iceberg import Lake
@@ -87,8 +88,9 @@ class Errands:
                 self._copies.submit(self._resync, request)
         if time.monotonic() - self._thinned_at > _THIN_OUT_SECONDS:
             self._thinned_at = time.monotonic()
-            names = [name for stream in streams for name in (stream.source.mirror, stream.source.changelog)]
-            names += [table.identifier for table in REALTIME]
+            sources = [stream.source for stream in streams]
+            names = [name for source in sources for name in (source.mirror, source.changelog)]
+            names += [table.identifier for table in REALTIME if WATCHED.table in {s.qualified for s in sources}]
             self._housekeeping.submit(self._thin_out, names)
 
     def _resync(self, request: Request) -> None:

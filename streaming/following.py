@@ -156,7 +156,7 @@ class Following:
         behind = self.status["seconds_behind_source"]
         health = Health(offered.progress.events, offered.progress.quarantined, newest, behind)
         watch.look(parts, offered.view, offered.key, health, now)
-        self.status["alerts"] = len(watch.alerts.open)
+        self.status = {**self.status, "alerts": len(watch.alerts.open)}
 
     def _opened(self, offered: Offer) -> tuple[RealtimeTables, Watch]:
         """The tables, loaded if the last step failed. Raises LakehouseError when the mirror lacks a column."""

@@ -36,7 +36,7 @@ def changes(stack, round_: int) -> None:
         f"""insert into trips (trip_id, pickup_at, pickup_location_id, trip_distance, fare_amount, tip_amount,
         tolls_amount, total_amount) select {first} + n, now() - n * interval '7 hours', 1 + n % 5, nullif(n % 4, 0),
         n, 0, 0, n from generate_series(1, 60) n""",
-        f"update trips set pickup_at = pickup_at - interval '1 week' where trip_id between {first} + 9 and {first} + 20",
+        f"update trips set pickup_at = pickup_at - interval '1 week' where trip_id between {first} and {first} + 20",
         f"update trips set pickup_location_id = 6 where trip_id between {first} + 15 and {first} + 25",
         f"update trips set total_amount = total_amount + 0.25 where trip_id between {first} + 22 and {first} + 30",
         f"update trips set trip_id = trip_id + 60 where trip_id between {first} + 28 and {first} + 33",

@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 
 from batch.job import Job, Run
 from batch.steps import STEPS, run
-from catalog.errors import LakehouseError
+from catalog.errors import ComponentError, LakehouseError, UnavailableError
 from catalog.logging import configure_logging
 from catalog.settings import load_settings
 
+REFUSED, TRY_AGAIN = 2, 75
+"""Exit codes: the same step would be refused again, or may go well later (`EX_TEMPFAIL` of sysexits.h)."""
+
 
 def main(arguments: Sequence[str] | None = None, *, submitted: bool = False) -> None:
-    """Run the step that the arguments name. An error of ours ends with its message and exit code 2."""
+    """Run the step that the arguments name. An error of ours ends with its message and an exit code that says more."""
     given = _parser().parse_args(arguments)
     configure_logging()
     interval = [datetime.fromisoformat(text).astimezone(UTC) if text else None for text in (given.start, given.end)]
@@ -26,7 +29,7 @@ def main(arguments: Sequence[str] | None = None, *, submitted: bool = False) -> 
         result = run(Job(load_settings(), of_run, f"{given.dataset} {given.step}", submitted=submitted))
     except LakehouseError as error:
         sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
+        sys.exit(TRY_AGAIN if isinstance(error, ComponentError | UnavailableError) else REFUSED)
     sys.stdout.write(json.dumps(result) + "\n")
 
 

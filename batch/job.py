@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from catalog.errors import BatchError
+from catalog.errors import BatchError, LakehouseError
 from catalog.files import s3_files
 from catalog.settings import Settings
 
@@ -48,14 +48,33 @@ class Job:
 
     def result(self, step: str) -> dict[str, Any]:
         """What `step` of this run returned. Raises BatchError when it did not end well."""
-        try:
-            with s3_files(self.settings).open_input_stream(self._path(step)) as stream:
-                found: dict[str, Any] = json.loads(stream.read())
-        except FileNotFoundError as absent:
+        if (found := self.outcome(step)) is None:
             raise BatchError(
                 f"run {self.run.id} holds no result of its step {step}", remedy=f"run {step} first, with the same --run"
-            ) from absent
+            )
         return found
+
+    def outcome(self, step: str) -> dict[str, Any] | None:
+        """What `step` of this run returned; None when it did not end well, or was not run."""
+        found = self._read(step, "json")
+        return None if found is None else dict(json.loads(found))
+
+    def failure(self, step: str) -> str | None:
+        """Why `step` of this run failed; None when it did not, or ended without a word."""
+        found = self._read(step, "failed")
+        return None if found is None else found.decode()
+
+    def _read(self, step: str, kind: str) -> bytes | None:
+        try:
+            with s3_files(self.settings).open_input_stream(self._path(step, kind)) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+
+    def keep_failure(self, error: LakehouseError) -> None:
+        """Keep why this step failed, for the step that records the run."""
+        with s3_files(self.settings).open_output_stream(self._path(self.name, "failed")) as stream:
+            stream.write(str(error).encode())
 
     def keep(self, result: dict[str, Any]) -> None:
         """Keep this step's result for the later ones; running the step again replaces it."""
@@ -63,10 +82,11 @@ class Job:
             stream.write(json.dumps(result).encode())
 
     def forget(self) -> None:
-        """Remove this step's result, so that nobody reads that of an earlier try."""
+        """Remove what an earlier try of this step left, so that nobody reads it."""
         files = s3_files(self.settings)
-        if files.get_file_info(self._path(self.name)).is_file:
-            files.delete_file(self._path(self.name))
+        for kind in ("json", "failed"):
+            if files.get_file_info(path := self._path(self.name, kind)).is_file:
+                files.delete_file(path)
 
-    def _path(self, step: str) -> str:
-        return f"{self.settings.bucket}/runs/{self.run.id}/{step.replace(' ', '-')}.json"
+    def _path(self, step: str, kind: str = "json") -> str:
+        return f"{self.settings.bucket}/runs/{self.run.id}/{step.replace(' ', '-')}.{kind}"

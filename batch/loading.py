@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from catalog.settings import CATALOG
 from catalog.tables.table import Column, Table
@@ -19,6 +20,9 @@ PROPERTIES = {
     # a load replaces what matches its filter at the moment of the commit, so trying again is right
     "commit.retry.num-retries": "10",
 }
+
+_WRITE = "lake.write"
+"""In a snapshot's summary: which write made it, so that one of two at once finds its own."""
 
 
 def ensure_table(spark: SparkSession, table: Table) -> None:
@@ -50,9 +54,20 @@ def replace(spark: SparkSession, table: Table, rows: DataFrame, where: str) -> i
     """
     chosen = [f"cast({column.name} as {column.type}) as {column.name}" for column in table.columns]
     ordered = rows.selectExpr(*chosen).sortWithinPartitions(*table.key)
-    ordered.writeTo(_name(table)).overwrite(_condition(where))
-    snapshots = spark.table(f"{_name(table)}.refs").where("name = 'main'").select("snapshot_id")
-    return int(snapshots.first()["snapshot_id"])
+    write = uuid4().hex
+    ordered.writeTo(_name(table)).option(f"snapshot-property.{_WRITE}", write).overwrite(_condition(where))
+    written = _snapshots(spark, table).where(f"summary['{_WRITE}'] = '{write}'").first()
+    return int(written["snapshot_id"])
+
+
+def rows_added(spark: SparkSession, table: Table, snapshot_id: int) -> int:
+    """Rows that a snapshot of the table brought."""
+    snapshot = _snapshots(spark, table).where(f"snapshot_id = {snapshot_id}").first()
+    return int(snapshot["summary"].get("added-records", 0))
+
+
+def _snapshots(spark: SparkSession, table: Table) -> DataFrame:
+    return spark.table(f"{_name(table)}.snapshots")
 
 
 def _condition(where: str) -> object:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
 
 from catalog.errors import QualityError
+from catalog.settings import CATALOG
 from catalog.tables.table import Rule, Table
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 SAMPLE_ROWS = 5
 
@@ -32,12 +34,15 @@ class Finding:
 
 
 def check(table: Table, candidate: DataFrame) -> list[Finding]:
-    """Every rule of `table` against the rows of `candidate`."""
+    """Every rule of `table` against the rows of `candidate`; one that needs a table which is not there is left out."""
+    spark = candidate.sparkSession
+    rules = [rule for rule in table.rules if not rule.needs or spark.catalog.tableExists(f"{CATALOG}.{rule.needs}")]
     candidate = candidate.persist()
     try:
         candidate.createOrReplaceTempView("candidate")
-        rows = candidate.count()
-        return [_finding(candidate, rule, rows) for rule in table.rules]
+        rows, of_rows = _judge_rows(candidate, [rule for rule in rules if rule.breaks])
+        found = {**of_rows, **_compare_rows(spark, [rule for rule in rules if not rule.breaks])}
+        return [Finding(rule, rows, *found.get(rule.name, (0, None))) for rule in rules]
     finally:
         candidate.unpersist()
 
@@ -56,10 +61,37 @@ def require(table: Table, interval: str, findings: Iterable[Finding]) -> None:
         )
 
 
-def _finding(candidate: DataFrame, rule: Rule, rows: int) -> Finding:
-    broken = candidate.sparkSession.sql(rule.query)
-    breaches = broken.count()
-    if not breaches:
-        return Finding(rule, rows, 0, None)
-    sample = [json.loads(text) for text in broken.limit(SAMPLE_ROWS).toJSON().collect()]
-    return Finding(rule, rows, breaches, json.dumps(sample))
+Breaches = dict[str, tuple[int, str]]
+"""By the name of a broken rule the number of rows that break it, and some of them as a JSON array."""
+
+
+def _judge_rows(candidate: DataFrame, rules: Sequence[Rule]) -> tuple[int, Breaches]:
+    """All rows, and the breaches of rules that judge a row by itself: counted in one pass."""
+    conditions = [F.count_if(F.expr(rule.breaks)).alias(rule.name) for rule in rules]
+    counted = candidate.agg(F.count("*").alias("rows"), *conditions).first().asDict()
+    samples = [
+        candidate.where(rule.breaks).limit(SAMPLE_ROWS).select(*_told(rule, counted[rule.name]))
+        for rule in rules
+        if counted[rule.name]
+    ]
+    return counted["rows"], _collected(samples)
+
+
+def _compare_rows(spark: SparkSession, rules: Sequence[Rule]) -> Breaches:
+    """The breaches of the other rules, in one statement: one each takes ten times as long on few rows."""
+    every = Window.partitionBy()
+    return _collected(
+        spark.sql(rule.query).select(*_told(rule, F.count("*").over(every))).limit(SAMPLE_ROWS) for rule in rules
+    )
+
+
+def _told(rule: Rule, breaches: Column | int) -> tuple[Column, ...]:
+    return F.lit(rule.name), F.lit(breaches), F.to_json(F.struct("*"))
+
+
+def _collected(samples: Iterable[DataFrame]) -> Breaches:
+    parts, counts, rows = list(samples), dict[str, int](), defaultdict[str, list[object]](list)
+    for name, breaches, row in reduce(DataFrame.unionAll, parts).collect() if parts else ():
+        counts[name] = breaches
+        rows[name].append(json.loads(row))
+    return {name: (breaches, json.dumps(rows[name])) for name, breaches in counts.items()}

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from batch.job import Job
-from catalog.errors import ConfigurationError
+from catalog.errors import ConfigurationError, LakehouseError
 
 Step = Callable[[Job], dict[str, Any]]
 
@@ -39,9 +39,13 @@ def find(name: str) -> Step:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Run the job's step and keep what it returns, a small JSON document, for the steps after it."""
+    """Run the job's step and keep what it returns, a small JSON document, or why it failed, for the steps after it."""
     step = find(job.name)
     job.forget()
-    result = step(job)
+    try:
+        result = step(job)
+    except LakehouseError as error:
+        job.keep_failure(error)
+        raise
     job.keep(result)
     return result

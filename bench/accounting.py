@@ -51,12 +51,15 @@ class Watched:
         """Count a block's CPU-seconds and wall time. Reading the others is not counted to ourselves."""
         spending, own = Spending(), _own_processes() if self.ourselves else {}
         before = self._others()
-        own_before, began = _cpu_of(own), time.monotonic()
+        own_before, workers_before, began = _cpu_of(own), _workers_cpu(own), time.monotonic()
         yield spending
         spending.wall_seconds = round(time.monotonic() - began, 4)
         own_after = _cpu_of(own)
         after = self._others()
         mine = {f"{self.ourselves}{suffix}": own_after[suffix] - own_before[suffix] for suffix in own}
+        workers = _workers_cpu(own) - workers_before
+        if workers > 0:
+            mine[f"{self.ourselves} (Python workers)"] = workers
         others = {name: max(0.0, cpu - before.get(name, 0.0)) for name, cpu in after.items()}
         spending.cpu_seconds = {name: round(cpu, 4) for name, cpu in {**mine, **others}.items()}
 
@@ -116,6 +119,17 @@ def _own_processes() -> dict[str, psutil.Process]:
     own = psutil.Process()
     java = [child for child in _tree(own.pid)[1:] if child.name() == "java"]
     return {"": own, **({" (JVM)": java[0]} if java else {})}
+
+
+def _workers_cpu(own: Mapping[str, psutil.Process]) -> float:
+    """CPU-seconds of Spark's Python workers, below its virtual machine; those that ended count with their parent."""
+    seconds = 0.0
+    for worker in _tree(own[" (JVM)"].pid)[1:] if " (JVM)" in own else ():
+        try:
+            seconds += sum(worker.cpu_times()[:4])
+        except _GONE:
+            continue
+    return seconds
 
 
 def _cpu_of(processes: Mapping[str, psutil.Process]) -> ByProcess:

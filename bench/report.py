@@ -9,7 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench.api import Served
 from bench.apply import Comparison, Result, Round
+from bench.batch import BatchCosts
 from bench.drain import Drain, Phase
 from bench.machine import Machine
 from bench.writers import WriterName
@@ -56,6 +58,24 @@ def comparison_tables(comparison: Comparison) -> RenderableType:
     )
 
 
+def served_tables(run: Served) -> RenderableType:
+    """How fast the API answered, by endpoint and kind of request."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for place, heading in enumerate(
+        ("endpoint", "requests", "count", "median ms", "95 % ms", "max ms", "/s", "errors")
+    ):
+        table.add_column(heading, justify="left" if place < 2 else "right")
+    for each in run.latencies:
+        figures = (each.median, each.percentile_95, each.largest, each.per_second)
+        table.add_row(each.name, each.kind, f"{each.requests:,}", *(f"{n:,.1f}" for n in figures), str(each.errors))
+    rows = ", ".join(f"{name} {count:,}" for name, count in run.rows.items())
+    spent = ", ".join(f"{name} {seconds:.1f}" for name, seconds in run.cpu_seconds.items())
+    return Group(
+        Text(f"rows: {rows}"), table, Text(f"CPU-seconds of all requests: {spent}"), _memory(run.peak_memory),
+        Text("Trino: not run"), *_machine(run.machine),
+    )  # fmt: skip
+
+
 def drain_json(drained: Drain) -> dict[str, Any]:
     """All figures of `lake bench drain`."""
     phases = [
@@ -86,6 +106,36 @@ def drain_tables(drained: Drain) -> RenderableType:
         _memory(drained.peak_memory),
         *_machine(drained.machine),
     )
+
+
+def batch_json(costs: BatchCosts) -> dict[str, Any]:
+    """All figures of `lake bench batch`."""
+    steps = [
+        {**asdict(each), "rows_per_second": each.rows_per_second, "cpu_per_million": each.cpu_per_million}
+        for each in costs.steps
+    ]
+    return {**asdict(costs), "steps": steps}
+
+
+def batch_tables(costs: BatchCosts) -> RenderableType:
+    """How fast each step went, and what it cost."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    names = list(dict.fromkeys(name for each in costs.steps for name in each.cpu_seconds))
+    headings = ("step", "trips", "seconds", "trips/s", "CPU-s per million", *(f"{name} CPU-s" for name in names))
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place == 0 else "right")
+    for each in costs.steps:
+        table.add_row(
+            each.name,
+            f"{each.rows:,}",
+            f"{each.wall_seconds:.1f}",
+            f"{each.rows_per_second:,.0f}",
+            f"{each.cpu_per_million:.1f}",
+            *(f"{each.cpu_seconds.get(name, 0):.1f}" for name in names),
+        )
+    month = f"a month of {costs.rows:,} trips, {costs.file_bytes / _MIB:.0f} MiB, {costs.origin}"
+    left_out = [Text(f"analytics transform left out: {costs.left_out}")] if costs.left_out else []
+    return Group(Text(month), table, *left_out, _memory(costs.peak_memory), *_machine(costs.machine))
 
 
 def _rate(result: Result) -> float:

@@ -10,6 +10,7 @@
     ├── HistoryError            a table, snapshot or time that the lake does not hold
     ├── QueryError              a query that an engine refused
     ├── BatchError              a batch step cannot do its work: its input, or a step before it, is not as it must be
+    │   └── UnavailableError    what it asked for did not come; the same step may go well later
     ├── QualityError            rows that were to be published break a rule; nothing was published
     └── VerificationError       a table could not be compared (not: it differs)
 
@@ -73,6 +74,10 @@ class QueryError(LakehouseError):
 
 class BatchError(LakehouseError):
     """A batch step cannot do its work."""
+
+
+class UnavailableError(BatchError):
+    """What a batch step asked others for did not come."""
 
 
 class QualityError(BatchError):

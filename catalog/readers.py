@@ -31,6 +31,7 @@ def duckdb_connection(settings: Settings, *, threads: int | None = None) -> Duck
     for name in EXTENSIONS:
         connection.execute(f"LOAD {_literal(str(_extension(name, duckdb.__version__)))}")
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # it would be drawn into the output of batch steps
     if threads is not None:
         connection.execute(f"SET threads = {threads}")
     store = urlsplit(settings.s3)

@@ -12,19 +12,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.http.sensors.http import HttpSensor
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from airflow.sdk import Asset, BaseOperator
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 from catalog.tables import TABLES, Table
 
 PROJECT = Path(__file__).resolve().parent.parent
 SPARK_JOB = str(PROJECT / "scripts" / "batch-job.py")
 NETWORK = {"retries": 4, "retry_delay": timedelta(seconds=20), "retry_exponential_backoff": True}
-"""For what asks others: 20, 40, 80, 160 seconds. What is refused for its content is refused again: no retries there."""
+"""For what asks others: 20, 40, 80, 160 seconds between tries."""
+REFUSED = 2
+"""Exit code of a step that would be refused again: it is not tried again."""
 _RUN = (
     "--run", "{{ dag_run.dag_id }}/{{ dag_run.run_id }}",
     "--start", "{{ dag_run.data_interval_start.isoformat() if dag_run.data_interval_start else '' }}",
@@ -44,11 +45,12 @@ class BatchStep(BaseOperator):
         self._process = SubprocessHook()
 
     def execute(self, context: Any) -> Any:
-        """Raises AirflowException with the exit code; what went wrong is the end of the task's log."""
+        """Raises AirflowException, or for good AirflowFailException; what went wrong is the end of the task's log."""
         command = ["python", "-P", "-m", "batch", *self.arguments]
         ended = self._process.run_command(command, cwd=str(PROJECT))
         if ended.exit_code:
-            raise AirflowException(f"batch {' '.join(self.arguments[:2])} ended with exit code {ended.exit_code}")
+            failure = AirflowFailException if ended.exit_code == REFUSED else AirflowException
+            raise failure(f"batch {' '.join(self.arguments[:2])} ended with exit code {ended.exit_code}")
         return json.loads(ended.output)
 
     def on_kill(self) -> None:

@@ -7,10 +7,13 @@ import sys
 from rich.console import Console
 from rich.markup import escape
 
+import lake.batch  # adds its commands
 import lake.bench  # adds its commands
 import lake.changes  # adds its commands
 import lake.data  # adds its commands
 import lake.demo  # adds its commands
+import lake.keys  # adds its commands
+import lake.models  # adds its commands
 import lake.stack  # adds its commands
 import lake.traffic  # noqa: F401 - adds its commands
 from catalog.errors import LakehouseError

@@ -1,4 +1,4 @@
-"""`lake bench apply` and `lake bench drain`: figures, never verdicts on time."""
+"""`lake bench apply`, `lake bench drain`, `lake bench api`: figures, never verdicts on time."""
 
 from __future__ import annotations
 
@@ -82,6 +82,47 @@ def drain(
         found = run(load_settings(), changes, _one_of(Origin, origin), report)
     _show(drain_tables(found), drain_json(found), as_json)
     raise typer.Exit(0 if found.complete else 1)
+
+
+@bench.command()
+def api(
+    rows: Annotated[int, typer.Option(min=1000, help="Trips of the lake, where it has none of its own.")] = 3_000_000,
+    clients: Annotated[int, typer.Option(min=1, max=200, help="Concurrent clients, each always waiting.")] = 20,
+    seconds: Annotated[float, typer.Option(min=1, max=120, help="Of each round of theirs.")] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Time the API's quick endpoints: cold and kept answers, while the table changes, and pyiceberg on the same tables.
+
+    Needs the store and the REST catalog. Tables that the lake has are measured as they are; those that it lacks are
+    made and dropped again.
+    """
+    from dataclasses import asdict
+
+    from bench.api import measure
+    from bench.report import served_tables
+
+    with _phases() as report:
+        found = measure(load_settings(), rows, clients, seconds, report)
+    _show(served_tables(found), asdict(found), as_json)
+    raise typer.Exit(1 if any(each.errors for each in found.latencies) else 0)
+
+
+@bench.command()
+def batch(
+    rows: Annotated[int, typer.Option(min=1000, help="Trips of the month.")] = 3_000_000,
+    as_json: Json = False,
+) -> None:
+    """Time a month of taxi trips through its checks and into its table, then the analytics, and count CPU-seconds.
+
+    Needs the store, the REST catalog and Postgres behind it. The month is made of real trips, repeated, and goes into
+    a table of namespace `bench`, which is dropped. The analytics are those of the tables as they stand.
+    """
+    from bench.batch import measure
+    from bench.report import batch_json, batch_tables
+
+    with _phases() as report:
+        found = measure(load_settings(), rows, report)
+    _show(batch_tables(found), batch_json(found), as_json)
 
 
 @contextmanager

@@ -180,7 +180,8 @@ _INSIGHTS = (
     (
         "the busiest zones of the last week",
         "select zone_name, borough, sum(total_pickups) as pickups, sum(total_revenue) as revenue"
-        " from analytics.zone_performance_metrics where trip_date >= current_date - 7 group by all order by 4 desc limit 5",
+        " from analytics.zone_performance_metrics where trip_date >= current_date - 7 group by all"
+        " order by revenue desc limit 5",
     ),
     (
         "where demand will be in the next hours",

@@ -67,6 +67,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW_HOME": str(folder(settings)),
         "PATH": path,
         "MALLOC_ARENA_MAX": "2",
+        # its processes write titles over their environment, by which we know whose they are
+        "SPT_NOENV": "1",
     }
 
 
@@ -80,7 +82,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "executor": "LocalExecutor",
             "parallelism": PARALLEL_TASKS,
             "load_examples": False,
-            "dags_are_paused_at_creation": False,
+            "dags_are_paused_at_creation": settings.airflow_paused,
             "fernet_key": base64.urlsafe_b64encode(_derived("fernet", key)).decode(),
             "simple_auth_manager_users": f"{USER}:admin",
             "simple_auth_manager_passwords_file": configuration.path(settings, "airflow-passwords.json"),
@@ -94,18 +96,18 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "sql_alchemy_max_overflow": 4,
         },
         "api": {
-            "base_url": settings.airflow,
+            # where a browser finds it, which inside a container is not where tasks do
+            "base_url": f"http://{settings.host}:{settings.port('airflow')}",
             "host": settings.host,
             "port": address.port or settings.port("airflow"),
             "workers": 1,
             "secret_key": _derived("session", key).hex(),
         },
         "api_auth": {"jwt_secret": _derived("token", key).hex()},
-        "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 60, "parsing_processes": 1},
+        "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 120, "parsing_processes": 1},
         "logging": {
             "base_log_folder": folder(settings) / "logs",
             "colored_console_log": False,
-            "dag_processor_log_target": "stdout",
             "uvicorn_logging_level": "WARNING",
         },
         "usage_data_collection": {"enabled": False},

@@ -15,7 +15,8 @@ from catalog import java
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings
 from stack import airflow, commands, jars, ports, postgres
-from stack.components import Component
+from stack.component import Component
+from stack.components import component
 from stack.supervision import Supervisor, socket_path
 
 GIB = 1 << 30
@@ -57,7 +58,7 @@ def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
     if "store" in names:
         checks.append(_found("object store", lambda: str(commands.store_binary())))
     if "airflow-api-server" in names:
-        checks.append(_found("Airflow", lambda: _airflow(settings, names)))
+        checks.append(_found("Airflow", lambda: _airflow(settings)))
     checks.append(Check("supervisor", "ok", "running" if is_up else "not running"))
     return checks + _ports(components, settings)
 
@@ -88,8 +89,8 @@ def _postgres_user(settings: Settings) -> str:
     return "an unprivileged system user" if drop or os.geteuid() == 0 else "this user"
 
 
-def _airflow(settings: Settings, names: set[str]) -> str:
-    if settings.airflow_postgres is None and "postgres" not in names:
+def _airflow(settings: Settings) -> str:
+    if settings.airflow_postgres is None and component("postgres").is_external(settings):
         remedy = "set LAKE_AIRFLOW_POSTGRES=host:port, where a role airflow owns a database airflow"
         raise ConfigurationError(
             "the embedded Postgres, which would hold Airflow's database, is not run", remedy=remedy

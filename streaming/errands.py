@@ -15,8 +15,7 @@ from pyspark.errors import PySparkException
 
 from catalog.errors import LakehouseError, TableStoppedError
 from catalog.settings import Settings
-from catalog.tables.realtime import TABLES as REALTIME
-from catalog.tables.realtime import WATCHED
+from catalog.tables.realtime import ALERTS, TRIP_AGGREGATIONS, WATCHED, ZONE_ACTIVITY
 from streaming.audit import TopicAudit
 from streaming.copying import Copier
 from streaming.iceberg import Lake
@@ -90,7 +89,8 @@ class Errands:
             self._thinned_at = time.monotonic()
             sources = [stream.source for stream in streams]
             names = [name for source in sources for name in (source.mirror, source.changelog)]
-            names += [table.identifier for table in REALTIME if WATCHED.table in {s.qualified for s in sources}]
+            if any(source.qualified == WATCHED.table for source in sources):
+                names += [table.identifier for table in (TRIP_AGGREGATIONS, ZONE_ACTIVITY, ALERTS)]
             self._housekeeping.submit(self._thin_out, names)
 
     def _resync(self, request: Request) -> None:

@@ -1,6 +1,7 @@
 -- Weather by origin and hour, of Central Park. Grain: origin, hour. For `tlc` the hours as they were; for `cdc` the same
--- hours moved by :shift_weeks as New York local time, as the replay moved the trips, and therefore derived. The record
--- ends soon after its trips: the 52 weeks after its end are those before it once more, so that tomorrow has weather too.
+-- hours moved by :shift_weeks as New York local time, as the replay moved the trips, and therefore derived. An hour that
+-- the record lacks there (it ends a few days after its trips) has the weather of 52 weeks earlier, so that tomorrow has
+-- weather too.
 with record as (
     select
         observed_at as hour,
@@ -25,31 +26,32 @@ reach as (
 
 replayed as (
     select
-        reach.*,
         explode(sequence(
             to_utc_timestamp(first_hour + shift, 'America/New_York'),
             to_utc_timestamp(last_hour + shift + interval 364 days, 'America/New_York'),
             interval 1 hour
-        )) as hour
+        )) as hour,
+        shift
     from reach
 ),
 
-unmoved as (
+candidates as (
     select
-        hour,
-        last_hour,
-        from_utc_timestamp(hour, 'America/New_York') - shift as local_hour
+        replayed.hour,
+        earlier.days,
+        to_utc_timestamp(
+            from_utc_timestamp(replayed.hour, 'America/New_York') - replayed.shift - make_dt_interval(earlier.days),
+            'America/New_York'
+        ) as source_hour
     from replayed
+    cross join (values (0), (364)) as earlier (days)
 ),
 
 sources as (
-    select
-        hour,
-        to_utc_timestamp(
-            case when local_hour <= last_hour then local_hour else local_hour - interval 364 days end,
-            'America/New_York'
-        ) as source_hour
-    from unmoved
+    select candidates.hour, min_by(record.hour, candidates.days) as source_hour
+    from candidates
+    inner join record on record.hour = candidates.source_hour
+    group by candidates.hour
 )
 
 select

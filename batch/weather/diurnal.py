@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -97,6 +98,7 @@ def _condition(day: Day, celsius: float) -> str:
     return "snow" if day.snow and celsius <= SNOW_CELSIUS else "rain"
 
 
+@lru_cache(maxsize=1024)
 def _at(day: date, clock: time) -> datetime:
     """The UTC instant of a New York clock time that exists once; midnight, 06:00 and 15:00 do on every day."""
     return datetime.combine(day, clock, NEW_YORK).astimezone(UTC)

@@ -53,7 +53,7 @@ def _answers(settings: Settings, api: WeatherApi, piece: Piece, today: date) -> 
         content, url = api.ask(question)
         landed = land(settings, DATASET, f"{question.first}_{question.last}.json", content, url)
         content.seek(0)
-        response.read(content.read(), question, url)
+        response.read(content.read(), question, f"{url}, kept as {landed.uri}")
         yield Input(landed=landed, question=question)
 
 

@@ -16,7 +16,7 @@ import httpx
 
 from batch.retries import retrying
 from batch.weather.places import Place
-from catalog.errors import BatchError
+from catalog.errors import BatchError, UnavailableError
 
 VARIABLES = ("temperature_2m", "relative_humidity_2m", "wind_speed_10m", "precipitation", "weather_code")
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -85,7 +85,7 @@ class WeatherApi:
     def ask(self, question: Question) -> tuple[BinaryIO, str]:
         """The answer's bytes, unread, and the URL that gave them. Tries again what passes by itself.
 
-        Raises BatchError when the API refuses, stays away or says too much, or when the budget is spent.
+        Raises UnavailableError when the API stays away, BatchError when it refuses, says too much or costs too much.
         """
         try:
             for attempt in retrying():
@@ -94,7 +94,7 @@ class WeatherApi:
         except httpx.HTTPStatusError as refused:
             raise BatchError(str(refused), remedy=_REMEDY) from refused
         except (httpx.TransportError, httpx.InvalidURL) as away:
-            raise BatchError(f"{question.url} does not answer: {away!r}", remedy=_REMEDY) from away
+            raise UnavailableError(f"{question.url} does not answer: {away!r}", remedy=_REMEDY) from away
         raise AssertionError("the last try returns or raises")
 
     def _try(self, question: Question) -> tuple[BinaryIO, str]:

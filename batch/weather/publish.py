@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from py4j.protocol import Py4JJavaError
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from batch.loading import ensure_table
+from catalog.errors import BatchError
 from catalog.settings import CATALOG
 from catalog.tables.weather import HOURLY_WEATHER
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 MERGE = Path(__file__).with_name("hourly_weather.sql")
+ATTEMPTS = 10
 _OVERTAKEN = ("ValidationException", "CommitFailedException")
 """Iceberg's refusals of a commit that was made from an older state; nothing of it is visible."""
 
 
-def merge(rows: DataFrame) -> int:
-    """Merge rows of the table by hourly_weather.sql; the id of the table's snapshot after it."""
-    spark = rows.sparkSession
+def merge(spark: SparkSession, rows: pa.Table) -> int:
+    """Merge rows of the table by hourly_weather.sql; the id of the table's snapshot after it.
+
+    Rows that the table holds as they are make no commit.
+    """
+    table = f"{CATALOG}.{HOURLY_WEATHER.identifier}"
     ensure_table(spark, HOURLY_WEATHER)
-    rows.createOrReplaceTempView("candidate")
+    hours = pc.min_max(rows["observed_at"])
+    first, last = hours["min"].as_py(), hours["max"].as_py()
+    held = spark.table(table).where(F.col("observed_at").between(first, last)).select(*rows.column_names)
+    new = spark.createDataFrame(rows).subtract(held).toArrow()
+    if new.num_rows:
+        # without the way it came: Spark does not plan a merge whose source was made from its target
+        spark.createDataFrame(new).createOrReplaceTempView("candidate")
+        _commit(spark, {"first": first, "last": last})
+    snapshots = spark.table(f"{table}.refs").where("name = 'main'").select("snapshot_id")
+    return int(snapshots.first()["snapshot_id"])
+
+
+def _commit(spark: SparkSession, arguments: dict[str, datetime]) -> None:
     again = Retrying(
         retry=retry_if_exception(_overtaken),
         wait=wait_random_exponential(multiplier=0.5, max=10),
-        stop=stop_after_attempt(10),
-        reraise=True,
+        stop=stop_after_attempt(ATTEMPTS),
     )
-    again(spark.sql, MERGE.read_text())
-    table = f"{CATALOG}.{HOURLY_WEATHER.identifier}"
-    snapshots = spark.table(f"{table}.refs").where("name = 'main'").select("snapshot_id")
-    return int(snapshots.first()["snapshot_id"])
+    try:
+        again(spark.sql, MERGE.read_text(), args=arguments)
+    except RetryError as given_up:
+        raise BatchError(
+            f"{HOURLY_WEATHER.identifier} could not be written: others were quicker {ATTEMPTS} times",
+            remedy="run the step again",
+        ) from given_up
 
 
 def _overtaken(error: BaseException) -> bool:

@@ -117,13 +117,15 @@ def _answers(body: bytes, question: Question, source: str) -> list[_Answer]:
         away = max(abs(answer.latitude - place.latitude), abs(answer.longitude - place.longitude))
         if not away <= GRID_DEGREES:
             raise _refusal(source, f"{answer.latitude}, {answer.longitude} is not {place.name}")
+        if len(answer.hourly.time) < question.days * 24:
+            raise _refusal(source, f"{len(answer.hourly.time)} hours of {question.days} days")
     return found
 
 
 def _refusal(source: str, reason: str) -> BatchError:
     return BatchError(
         f"{source}: the answer is refused: {reason}",
-        remedy="the raw answer is kept; fetch again, and if it stays so compare it with the API's documentation",
+        remedy="fetch again; if it stays so, compare the raw answer with the API's documentation",
     )
 
 

@@ -70,7 +70,7 @@ def load(job: Job) -> dict[str, Any]:
     for piece in _pieces(job):
         with recorded(job, HOURLY_WEATHER, piece.interval, piece.source) as row:
             parts = split(job, piece)
-            snapshots[piece.interval] = publish.merge(job.spark.createDataFrame(parts.accepted))
+            snapshots[piece.interval] = publish.merge(job.spark, parts.accepted)
             row |= _counts(parts) | {"sha256": piece.sha256, "snapshot_id": snapshots[piece.interval]}
     if fetched["note"]:
         with recorded(job, HOURLY_WEATHER, fetched["own"], job.settings.weather_source) as row:

@@ -5,9 +5,20 @@ What TLC's columns mean: https://www.nyc.gov/assets/tlc/downloads/pdf/data_dicti
 
 from __future__ import annotations
 
-from catalog.tables.table import Column, Table
+from dataclasses import replace
+
+from catalog.tables.table import Column, Rule, Table, near_median, no_row, not_null, refers_to, unique, within
 
 _DOLLARS = "decimal(10, 2)"
+_SAME_TRIP = (
+    "vendor_id",
+    "pickup_at",
+    "dropoff_at",
+    "pickup_location_id",
+    "dropoff_location_id",
+    "trip_distance",
+    "total_amount",
+)
 
 TRIPS = Table(
     namespace="nyc_taxi",
@@ -44,4 +55,30 @@ TRIPS = Table(
     partition=("year", "month"),
     interval=("year", "month"),
     writer="nyc_taxi_iceberg_etl",
+    rules=(
+        *not_null("pickup_at", "pickup_location_id"),
+        *not_null("dropoff_at", "fare_amount", "total_amount", severity="warning"),
+        *not_null("passenger_count", severity="warning", tolerance=0.1),
+        unique("source_file", "source_row"),
+        replace(unique(*_SAME_TRIP, severity="warning", tolerance=0.001), name="every trip once"),
+        within("pickup_location_id", 1, 265),
+        within("dropoff_location_id", 1, 265),
+        refers_to("pickup_location_id", "reference.taxi_zones", "location_id"),
+        refers_to("dropoff_location_id", "reference.taxi_zones", "location_id"),
+        within("trip_distance", 0, 200, severity="warning", tolerance=0.001),
+        within("fare_amount", -500, 1000, severity="warning", tolerance=0.0001),
+        near_median("fare_amount", 20, tolerance=0.005),
+        near_median("trip_distance", 20, tolerance=0.02),
+        no_row(
+            "few odd durations and speeds",
+            "arrays_overlap(flags, array('duration_not_positive', 'duration_over_a_day', 'impossible_speed'))",
+            severity="warning",
+            tolerance=0.01,
+        ),
+    ),
 )
+
+FEW_QUARANTINED = Rule("few rows set aside", "", "error", 0.05)
+KNOWN_COLUMNS = Rule("every column is known", "", "warning")
+ROWS_LIKE_NEIGHBOURS = Rule("as many rows as the neighbouring months", "", "warning")
+"""Rules for a file as a whole, which has no query: batch/taxi/checking.py holds them against it."""

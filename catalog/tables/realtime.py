@@ -107,8 +107,6 @@ ALERTS = Table(
     writer="the stream",
 )
 
-TABLES = (TRIP_AGGREGATIONS, ZONE_ACTIVITY, ALERTS)
-
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:

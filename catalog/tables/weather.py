@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.tables.table import Column, Rule, Table, not_null, refers_to, unique, within
+from catalog.tables.table import Column, Rule, Table, not_null, unique, within
 
 WRITER = "nyc_weather_etl"
 RANGES: dict[str, tuple[float, float]] = {
@@ -14,6 +14,12 @@ RANGES: dict[str, tuple[float, float]] = {
 """What an hour in New York can be, with room to spare; a reading outside is an instrument's or a unit's error."""
 MOST_QUARANTINED = 0.05
 """Share of a load's rows that may be set aside or missing before the load itself is wrong."""
+
+PLACES_KNOWN = Rule(
+    "location_id stands in weather.locations",
+    "select * from candidate where location_id not in (select location_id from locations)",
+)
+"""`locations` is the view of the rows that the same run brings to weather.locations."""
 
 HOURS_CONTINUOUS = Rule(
     "no hour is missing",
@@ -89,7 +95,7 @@ HOURLY_WEATHER = Table(
         *not_null("location_id", "observed_at", "temperature_celsius", "precipitation_mm"),
         *(within(column, low, high) for column, (low, high) in RANGES.items()),
         unique("location_id", "observed_at"),
-        refers_to("location_id", "locations", "location_id"),  # the view of the places that are loaded with the hours
+        PLACES_KNOWN,
         HOURS_CONTINUOUS,
         TEMPERATURE_OUTLIERS,
     ),

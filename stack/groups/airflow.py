@@ -43,6 +43,7 @@ COMPONENTS = (
         prepare=airflow.prepare,
         external=("airflow_url",),
         start_seconds=180,
+        stop_seconds=10,
     ),
     Component(
         name="airflow-dag-processor",
@@ -78,6 +79,7 @@ COMPONENTS = (
         after=("airflow-api-server", "spark-worker", "store", "catalog"),
         external=("airflow_url",),
         start_seconds=180,
-        stop_seconds=60,
+        # it waits for its running tasks, which may take an hour and may be repeated
+        stop_seconds=15,
     ),
 )

@@ -1,9 +1,14 @@
-"""Source tables of the tests' own, all joined to the stream at once, each used by one test; jobs for batch steps."""
+"""Source tables of the tests' own, all joined to the stream at once, each used by one test; jobs for batch steps.
+
+Makes modules beside the tests importable, which importlib mode does not.
+"""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +17,8 @@ from confluent_kafka import Producer
 
 from batch.job import Job, Run
 from catalog.session import spark_session
+
+sys.path.append(str(Path(__file__).parent))
 
 COLUMNS = {
     "places": "city text, street text, number int, note text, primary key (city, street)",

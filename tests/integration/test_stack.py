@@ -16,11 +16,11 @@ import pytest
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings
 from stack import control, ports, processes, s3
-from stack.components import COMPONENTS
+from stack.components import COMPONENTS, chosen
 from stack.supervision import Supervisor
 
 WITHOUT = ("stream",)
-NAMES = [each.name for each in COMPONENTS if each.name not in WITHOUT]
+NAMES = [each.name for each in chosen(without=WITHOUT)]
 HEAL_SECONDS = 90
 
 

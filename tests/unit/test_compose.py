@@ -12,12 +12,13 @@ import yaml
 
 from catalog.settings import PROJECT, Settings
 from connectors.configuration import connector_configuration
-from stack import commands, configuration
+from stack import airflow, commands, configuration, spark
+from stack.components import COMPONENTS, component
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SETTINGS = {f"LAKE_{name}".upper(): field.default for name, field in Settings.model_fields.items()}
-ONE_SHOT = {"bucket", "setup"}
+ONE_SHOT = {"bucket", "setup", "airflow-database"}
 SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|ROOT_USER")
 CORE_BYTES = 8 << 30
 
@@ -77,6 +78,7 @@ def test_ports_are_those_of_the_settings_and_on_loopback() -> None:
     assert published.pop(None) == (9021, 8080), "Kafka UI has no setting"
     assert published == {name: (SETTINGS[name], SETTINGS[name]) for name in published}
     internal = {"LAKE_KAFKA_CONTROLLER_PORT", "LAKE_S3_INTERNAL_PORT", "LAKE_SOURCE_PORT"}
+    internal |= {"LAKE_SPARK_MASTER_PORT", "LAKE_SPARK_WORKER_PORT"}
     assert set(published) == {name for name in SETTINGS if name.endswith("_PORT")} - internal
 
 
@@ -195,6 +197,39 @@ def test_the_rest_catalog_is_started_as_the_embedded_one(settings: Settings) -> 
     assert words[-1] == command.arguments[-1]
 
 
+@pytest.mark.parametrize(("service", "embedded"), [("spark-master", "master"), ("spark-worker", "worker")])
+def test_spark_is_started_as_the_embedded_one(tmp_path: Path, service: str, embedded: str) -> None:
+    command = getattr(spark, f"{embedded}_command")(Settings(_env_file=None, state_dir=tmp_path))
+    _, *here = SERVICES[service]["command"]
+    here = [interpolated(word, {}) for word in here]
+    different = {a for a, b in zip(command.arguments[1:], here, strict=True) if a != b}
+    assert different <= {"127.0.0.1", f"{tmp_path}/spark/work", "spark://127.0.0.1:7077"}
+    for name in ("SPARK_DAEMON_MEMORY", f"SPARK_{embedded.upper()}_OPTS"):
+        assert environment(service)[name].split() == command.environment[name].split()
+    assert "7077" not in str(SERVICES[service]["ports"]), "who reaches the master may run code in the workers"
+
+
+def test_airflows_processes_are_the_embedded_ones_and_share_what_they_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {name for name in SERVICES if name.startswith("airflow-")} - ONE_SHOT
+    assert ours == {each.name for each in COMPONENTS if each.name.startswith("airflow-")}
+    for name in ours:
+        program, *embedded = component(name).command(Settings(_env_file=None)).arguments
+        assert Path(program) == airflow.PROGRAM
+        started = SERVICES[name]["command"]
+        assert started[:3] == ["python", "-m", "stack.run_airflow"] and started[3 : 3 + len(embedded)] == embedded
+        assert SERVICES[name]["volumes"] == ["airflow:/var/lib/lakehouse"]
+        assert environment(name) == environment("airflow-scheduler")
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment("airflow-scheduler").items():
+        monkeypatch.setenv(name, value)
+    given = airflow.environment(Settings(_env_file=None))
+    assert given["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:8080", "where a browser on the host finds it"
+    assert given["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://airflow-api-server:8080/execution/"
+    assert "@postgres:5432/airflow" in given["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    assert '"spark://spark-master"' in given["AIRFLOW_CONN_SPARK_DEFAULT"]
+
+
 def test_versions_are_fixed_and_those_of_the_jars() -> None:
     jars = {
         each.attrib["name"]: each.attrib["rev"]
@@ -208,7 +243,9 @@ def test_versions_are_fixed_and_those_of_the_jars() -> None:
     for tag in [*tags.values(), bases[0].rpartition(":")[2]]:
         assert re.search(r"\d+\.\d+\.\d+|\d+\.\d+|\d{4}-\d\d-\d\d", tag) and "latest" not in tag, tag
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    assert tags["rest-catalog"] == tags["stream"] == tags["setup"] == project["version"]
+    own = {name for name, service in SERVICES.items() if service["image"].startswith("lakehouse/")}
+    assert {"rest-catalog", "stream", "setup", "spark-worker", "airflow-scheduler"} <= own
+    assert {tags[name] for name in own} == {project["version"]}
 
 
 def test_every_service_is_asked_or_ends() -> None:
@@ -246,5 +283,8 @@ def test_only_packages_go_into_the_images() -> None:
     allowed = (PROJECT / ".dockerignore").read_text().splitlines()
     packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
     assert "*" in allowed
-    assert {line[1:] for line in allowed if line.startswith("!")} == {"requirements", "jars", *packages}
+    assert {line[1:] for line in allowed if line.startswith("!")} == {
+        *("requirements", "jars", "dags", "data", "scripts/batch-job.py"),
+        *packages,
+    }
     assert allowed.index("jars/lib") > allowed.index("!jars")

@@ -1,0 +1,38 @@
+"""The inputs that both models' features need, and the features themselves as Spark computes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batch.models.calendar import HOUR, Span, calendar
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SQL = Path(__file__).parent
+HISTORY = timedelta(days=400)
+"""The features of an origin begin at most so long before its end: a year to learn from, and what its means need."""
+
+
+def spans(spark: SparkSession, now: datetime) -> dict[str, Span]:
+    """The hours of each origin in view `trips`: the mirror's trips are known until `now`, TLC's until the last one."""
+    running = now.replace(minute=0, second=0, microsecond=0)
+    found = {}
+    for row in spark.sql(statement("trip_spans")).collect():
+        first, last = (time.replace(tzinfo=UTC) for time in (row["first_hour"], row["last_hour"]))
+        known_until = running if row["origin"] == "cdc" else last + HOUR
+        found[row["origin"]] = Span(row["origin"], max(first, known_until - HISTORY), known_until)
+    return found
+
+
+def compute(spark: SparkSession, name: str, span: Span) -> DataFrame:
+    """The rows of this package's `name.sql` for one origin."""
+    spark.createDataFrame(calendar([span])).createOrReplaceTempView("calendar")
+    return spark.sql(statement(name))
+
+
+def statement(name: str) -> str:
+    """The text of this package's `name.sql`."""
+    return (SQL / f"{name}.sql").read_text()

@@ -1,0 +1,192 @@
+"""How fast the API answers: concurrent clients on its quick endpoints, kept answers and new ones apart.
+
+The API runs as a process of its own, beside the clients, which are one process too. Cold requests name a parameter that
+none named before, one after another. pyiceberg answers the same question in the same run, as a rival without an API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import numpy as np
+
+from bench import rivals, served, trips
+from bench.accounting import Watched
+from bench.machine import Machine, describe, load_average
+from bench.process import api_process
+from catalog.readers import iceberg_catalog
+from catalog.settings import Settings
+
+COLD = 15
+"""Requests of each endpoint that no answer is kept for."""
+RIVAL = 3
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one kind of request."""
+
+    name: str
+    kind: str
+    requests: int
+    median: float
+    percentile_95: float
+    largest: float
+    per_second: float | None = None
+    errors: int = 0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A whole run."""
+
+    rows: dict[str, int]
+    clients: int
+    seconds: float
+    latencies: list[Latency]
+    cpu_seconds: dict[str, float]
+    peak_memory: dict[str, int]
+    machine: Machine
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address, and its parameters for the n-th request that no answer is kept for."""
+
+    name: str
+    path: str
+    fresh: Callable[[int], dict[str, str]]
+    rival: Callable[[Settings], object]
+
+
+def measure(settings: Settings, rows: int, clients: int, seconds: float, report: Report) -> Served:
+    """Serve a lake of that many trips, and ask it. Tables that are there are measured as they are."""
+    load_before = load_average()
+    report(f"a lake with {rows:,} trips")
+    with served.served(settings, rows) as lake, api_process(settings, rate="1000000/second") as api:
+        latencies: list[Latency] = []
+        asking = Asking(api.address, {"Authorization": f"Bearer {api.key}"}, clients, seconds)
+        watched = Watched({"API": api.pid}, "clients")
+        with watched.spending() as spending:
+            for endpoint in ENDPOINTS:
+                report(f"{endpoint.name}: {COLD} cold requests, then {clients} clients for {seconds:g} s")
+                latencies += [asking.cold(endpoint), asking.kept(endpoint, "kept")]
+            if served.TRIPS in lake.made:
+                report(f"{ENDPOINTS[0].name} while its table changes")
+                with _changing(settings, rows):
+                    latencies.append(asking.kept(ENDPOINTS[0], "kept, a commit a second"))
+        memory = watched.peak_memory()
+        for endpoint in ENDPOINTS:
+            report(f"{endpoint.name} by pyiceberg")
+            latencies.append(_rival(endpoint, settings))
+    machine = describe(settings, load_before)
+    return Served(lake.rows, clients, seconds, latencies, spending.cpu_seconds, memory, machine)
+
+
+ENDPOINTS = (
+    Endpoint("stats", "/api/v1/dashboard/stats", lambda n: {"hours": str(30 + n)}, rivals.stats_by_pyiceberg),
+    Endpoint(
+        "zones",
+        "/api/v1/analytics/zones",
+        lambda n: {"limit": "300", "since": (datetime.now(UTC).date() - timedelta(days=300 - n)).isoformat()},
+        rivals.zones_by_pyiceberg,
+    ),
+    Endpoint("activity", "/api/v1/realtime/activity", lambda n: {"limit": str(300 + n)}, rivals.activity_by_pyiceberg),
+)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Clients of one API."""
+
+    address: str
+    headers: dict[str, str]
+    clients: int
+    seconds: float
+
+    def cold(self, endpoint: Endpoint) -> Latency:
+        """Requests that no answer is kept for, one after another."""
+        with httpx.Client(base_url=self.address, headers=self.headers, timeout=60) as client:
+            began, taken, errors = time.monotonic(), [], 0
+            for n in range(COLD):
+                before = time.perf_counter()
+                response = client.get(endpoint.path, params=endpoint.fresh(n))
+                taken.append(time.perf_counter() - before)
+                errors += response.is_error
+        return _latency(endpoint.name, "cold, one client", taken, time.monotonic() - began, errors)
+
+    def kept(self, endpoint: Endpoint, kind: str) -> Latency:
+        """All clients at once; each asks again as soon as it has its answer."""
+        taken, errors = asyncio.run(self._together(endpoint))
+        return _latency(endpoint.name, f"{kind}, {self.clients} clients", taken, self.seconds, errors)
+
+    async def _together(self, endpoint: Endpoint) -> tuple[list[float], int]:
+        taken: list[float] = []
+        errors = 0
+
+        async def ask(client: httpx.AsyncClient, ends: float) -> None:
+            nonlocal errors
+            while time.monotonic() < ends:
+                before = time.perf_counter()
+                response = await client.get(endpoint.path)
+                taken.append(time.perf_counter() - before)
+                errors += response.is_error
+
+        async with httpx.AsyncClient(base_url=self.address, headers=self.headers, timeout=60) as client:
+            await client.get(endpoint.path)  # makes the answer that is kept
+            ends = time.monotonic() + self.seconds
+            await asyncio.gather(*(ask(client, ends) for _ in range(self.clients)))
+        return taken, errors
+
+
+def _rival(endpoint: Endpoint, settings: Settings) -> Latency:
+    began, taken = time.monotonic(), []
+    for _ in range(RIVAL):
+        before = time.perf_counter()
+        endpoint.rival(settings)
+        taken.append(time.perf_counter() - before)
+    return _latency(endpoint.name, "pyiceberg, in process", taken, time.monotonic() - began, 0)
+
+
+@contextmanager
+def _changing(settings: Settings, rows: int) -> Iterator[None]:
+    """Commit one more trip to the table every second; only for the table that was made here."""
+    ended = threading.Event()
+
+    def commit() -> None:
+        table = iceberg_catalog(settings).load_table(served.TRIPS)
+        for n in itertools.count():
+            table.append(trips.trips(rows + n, 1))
+            if ended.wait(1.0):
+                return
+
+    committing = threading.Thread(target=commit)
+    committing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        committing.join()
+
+
+def _latency(name: str, kind: str, taken: list[float], seconds: float, errors: int) -> Latency:
+    milliseconds = np.asarray(taken) * 1000
+    return Latency(
+        name,
+        kind,
+        len(taken),
+        round(float(np.median(milliseconds)), 1),
+        round(float(np.percentile(milliseconds, 95)), 1),
+        round(float(milliseconds.max()), 1),
+        round(len(taken) / seconds, 1),
+        errors,
+    )

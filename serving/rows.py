@@ -1,0 +1,234 @@
+"""What a row of each answer holds: the API documents it by these models, the client reads it into them.
+
+Times are UTC, money is US dollars. Fields that can be unknown are null.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+Data = TypeVar("Data")
+Money = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+"""US dollars; in JSON a number with all its digits."""
+
+
+class Row(BaseModel):
+    """A row; fields that a newer API adds are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Position(BaseModel):
+    """How far in its Kafka topic a table of the stream has been brought."""
+
+    next_offsets: dict[str, int] = Field(description="by partition, the next offset to apply")
+    lsn: int | None = Field(description="highest LSN applied")
+    lsn_text: str | None = Field(description="the same as Postgres writes it")
+
+
+class Snapshot(BaseModel):
+    """A table as it was read."""
+
+    table: str
+    snapshot_id: str | None = Field(description="null where the table is not there or has no rows")
+    committed_at: datetime | None
+    age_seconds: float | None = Field(description="since that snapshot was committed")
+    position: Position | None = Field(description="null for tables that the stream does not write")
+
+
+class Meta(BaseModel):
+    """What is said of an answer."""
+
+    rows: int
+    snapshots: list[Snapshot]
+    freshness_seconds: float | None = Field(description="age of the oldest snapshot among those read")
+    derived: bool = Field(description="whether some value is interpolated or shifted rather than observed")
+    reason: str | None = Field(description="why there are no rows; null where there are some")
+    next_cursor: str | None = Field(description="null on the last page")
+
+
+class Envelope(BaseModel, Generic[Data]):
+    """An answer in JSON."""
+
+    data: Data
+    meta: Meta
+
+
+class DashboardStats(Row):
+    """The last full hours against those before them. Changes are null where there was nothing before."""
+
+    window_start: datetime
+    window_end: datetime = Field(description="the last full hour that has ended")
+    trips: int = Field(description="by pick-up, in the window")
+    trips_before: int = Field(description="in the window of the same length before")
+    trips_change_percent: float | None
+    revenue: Money = Field(description="sum of total_amount")
+    revenue_before: Money
+    revenue_change_percent: float | None
+    average_fare: float | None = Field(description="mean fare_amount")
+    average_fare_before: float | None
+    average_fare_change_percent: float | None
+    average_distance_miles: float | None
+    average_distance_miles_before: float | None
+    average_distance_miles_change_percent: float | None
+    active_zones: int = Field(description="zones with a pick-up in the window")
+    active_zones_before: int
+    total_trips: int = Field(description="all trips of the mirror")
+    total_revenue: Money
+    first_pickup_at: datetime | None
+    last_pickup_at: datetime | None
+
+
+class Trip(Row):
+    """A trip as it stands in the mirror."""
+
+    trip_id: int
+    pickup_at: datetime
+    dropoff_at: datetime | None
+    pickup_location_id: int
+    pickup_zone: str | None
+    pickup_borough: str | None
+    dropoff_location_id: int | None
+    dropoff_zone: str | None
+    passenger_count: int | None
+    trip_distance: Annotated[Decimal, WithJsonSchema({"type": "number"})] | None = Field(description="miles")
+    payment_type: int | None
+    fare_amount: Money
+    tip_amount: Money
+    tolls_amount: Money
+    total_amount: Money
+    updated_at: datetime
+
+
+class ZonePerformance(Row):
+    """A zone over the days asked for."""
+
+    location_id: int
+    zone_name: str | None
+    borough: str | None
+    days: int = Field(description="with at least one pick-up")
+    total_pickups: int
+    total_revenue: Money
+    average_fare: float | None = Field(description="mean fare of a pick-up")
+    average_peak_hour_factor: float | None = Field(description="busiest hour against the mean hour, mean over days")
+    average_weather_impact_score: float | None = Field(description="share of pick-ups missing in wet hours")
+    derived: bool
+
+
+class WeatherImpact(Row):
+    """Demand under one weather condition."""
+
+    weather_condition: str | None
+    hours: int
+    total_trips: int
+    average_trips_per_hour: float | None
+    average_fare: float | None
+    average_distance_miles: float | None
+    average_temperature_celsius: float | None
+    average_precipitation_mm: float | None
+    temperature_correlation: float | None = Field(description="of temperature and trips, over the hours")
+    derived: bool
+
+
+class DemandPrediction(Row):
+    """The newest prediction for a zone and hour."""
+
+    location_id: int
+    zone_name: str | None
+    borough: str | None
+    prediction_hour: datetime
+    predicted_demand: float | None
+    lower: float | None = Field(description="of the prediction interval")
+    upper: float | None
+    weather_impact_factor: float | None
+    confidence_score: float | None
+    derived: bool = Field(description="whether the weather it rests on is derived")
+    model_version: str | None
+    made_at: datetime | None
+
+
+class ZoneActivity(Row):
+    """A zone's newest window of the last hour."""
+
+    zone_id: int
+    zone_name: str | None
+    borough: str | None
+    activity_timestamp: datetime = Field(description="end of the window")
+    activity_score: float | None = Field(description="1 is usual for that weekday and hour")
+    revenue_last_hour: Money | None
+    pickup_count: int | None = Field(description="of the last hour")
+
+
+class ColumnShape(Row):
+    """A column and its Iceberg type."""
+
+    name: str
+    type: str
+
+
+class LakeTable(Row):
+    """A table of the lake."""
+
+    table: str
+    description: str | None = Field(description="null for tables that follow a source table")
+    rows: int | None
+    snapshot_id: str | None
+    committed_at: datetime | None
+    columns: list[ColumnShape]
+
+
+class QualityResult(Row):
+    """What one rule found when it was last asked about an interval."""
+
+    dataset: str
+    interval: str
+    rule: str
+    severity: str
+    passed: bool
+    rows: int
+    breaches: int
+    tolerance: float
+    sample: str | None = Field(description="some of the rows that broke it, as JSON")
+    run_id: str
+    checked_at: datetime
+
+
+class PipelineTable(Row):
+    """How far a table is."""
+
+    table: str
+    rows: int | None
+    snapshot_id: str | None
+    committed_at: datetime | None
+    age_seconds: float | None
+    position: Position | None
+    state: str | None = Field(description="of the stream, for tables that it writes: running, copying or stopped")
+    reason: str | None = Field(description="why it is stopped")
+
+
+class BatchRun(Row):
+    """The newest run that loaded a dataset."""
+
+    dataset: str
+    run_id: str
+    interval: str
+    status: str
+    rows_in: int | None
+    accepted: int | None
+    quarantined: int | None
+    message: str | None
+    finished_at: datetime
+
+
+class PipelineStatus(Row):
+    """The lake's own facts, and what the streaming job says of itself where it runs beside the API."""
+
+    tables: list[PipelineTable]
+    batch_runs: list[BatchRun]
+    quarantined_events: int | None = Field(description="of the stream, all in all; null where it has made no table")
+    quarantined_rows: int | None = Field(description="of batch loads, at present")
+    stream: dict[str, Any] | None = Field(description="state, error and updated_at; null where it is not local")

@@ -134,7 +134,7 @@ class Alerts:
         rows_of = {
             day: pa.Table.from_pylist([asdict(row) for row in rows.values()], schema) for day, rows in days.items()
         }
-        self.table.replace(rows_of, position)
+        self.table.replace(self.table.write(rows_of), position)
 
     def _settle(self, now: datetime) -> None:
         """Let go of what does not move any more, and ask the webhook for the rest."""

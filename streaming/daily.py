@@ -59,24 +59,26 @@ class DailyTable(TableWriter):
         store, schema = self.table.lake.store, self.table.arrow_schema
         return self._cache.get(path, lambda: shaped(store.read_parquet(path), schema))
 
-    def replace(self, days: Mapping[int, pa.Table], position: Position, facts: dict[str, str] | None = None) -> None:
-        """Commit new rows of some days, each in sort order, and the position; a day without rows has no file.
+    def write(self, days: Mapping[int, pa.Table]) -> dict[int, LiveFile | None]:
+        """Write the new rows of some days, each in sort order; a day without rows gets no file."""
+        return dict(self._pool.map(self._write, days.items()))
 
-        Raises FencedError, ComponentError.
-        """
-        written = {day: file for day, file in self._pool.map(self._write, days.items()) if file is not None}
-        added = [file.java for file in written.values()]
+    def replace(
+        self, days: Mapping[int, LiveFile | None], position: Position, facts: dict[str, str] | None = None
+    ) -> None:
+        """Commit written days in the place of what they were, and the position. Raises FencedError, ComponentError."""
+        added = [file.java for file in days.values() if file is not None]
 
         def commit() -> int:
             removed = [file for day in days for file in self.files.get(day, ())]
             return self.table.overwrite(position, self.head, added=added, removed=removed, facts=facts)
 
         self.land(commit, position)
-        for day in days:
+        for day, new in days.items():
             for file in self.files.pop(day, ()):
                 self._cache.forget(file.path)
-            if day in written:
-                self.files[day] = [written[day]]
+            if new is not None:
+                self.files[day] = [new]
 
     def _write(self, change: tuple[int, pa.Table]) -> tuple[int, LiveFile | None]:
         day, rows = change

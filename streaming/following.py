@@ -42,8 +42,8 @@ _MOST_OF_THE_TIME = 0.5
 """From the start of one step to that of the next: at least so long, and so long that steps take no more of the time."""
 _BACKLOG_EVENTS = 5_000
 """An epoch of more than these belongs to a backlog."""
-_CALM_SECONDS, _LONGEST_SECONDS = 1.0, 10.0
-"""After a large epoch it waits for so long a pause, but never longer than the second."""
+_CALM_SECONDS, _LONGEST_SECONDS = 1.0, 15.0
+"""After a large epoch it waits so much longer than the next would take, but never longer than the second."""
 _TICK_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 30.0
 
@@ -66,7 +66,7 @@ class Following:
         self._lake, self._settings = lake, settings
         self._offered: Offer | None = None
         self._wake, self._ending = threading.Event(), threading.Event()
-        self._large_at = self._waiting_since = 0.0
+        self._calm_at = self._waiting_since = 0.0
         self._steps = ThreadPoolExecutor(1, "realtime")
         self._files = ThreadPoolExecutor(8, "realtime-file")
         self._following: tuple[RealtimeTables, Watch] | None = None
@@ -91,9 +91,10 @@ class Following:
             return
         before, view = self._offered, View(mirror.head, mirror.committed, dict(mirror.files))
         offered = Offer(view, mirror.table.identifier, stream.source.key, replace(stream.progress))
-        if before is not None and offered.progress.events - before.progress.events > _BACKLOG_EVENTS:
-            self._large_at = offered.at
         if before is None or before.view.snapshot != view.snapshot:
+            events = offered.progress.events - (before.progress.events if before else 0)
+            calm = _CALM_SECONDS + offered.progress.last_epoch_seconds
+            self._calm_at = offered.at + calm if events > _BACKLOG_EVENTS else 0.0
             self._offered = offered
             self._waiting_since = self._waiting_since or offered.at
             self._wake.set()
@@ -135,7 +136,7 @@ class Following:
         while not self._ending.is_set():
             now = time.monotonic()
             waited = now - self._waiting_since if self._waiting_since else 0.0
-            if now - self._large_at > _CALM_SECONDS or waited > _LONGEST_SECONDS:
+            if now >= self._calm_at or waited > _LONGEST_SECONDS:
                 return
             self._ending.wait(0.1)
 

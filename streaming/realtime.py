@@ -7,7 +7,8 @@ A step takes them from the mirror's snapshot that they were made from to a later
 3. `zone_activity`, a function of it and of the time, is committed with the same position.
 
 A crash before 2 leaves nothing, one after it leaves `zone_activity` behind, which the next start makes anew for all
-days it keeps. Where the mirror was truncated or copied anew, or its snapshot is gone, a step starts from nothing.
+days it keeps. Where the mirror was truncated or copied anew, or its snapshot or a file is gone, a step starts from
+nothing.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from streaming.activity import (
 )
 from streaming.daily import DailyTable
 from streaming.differences import Part, View, difference, view_at
-from streaming.iceberg import IcebergTable
+from streaming.iceberg import IcebergTable, LiveFile
 from streaming.shape import shaped
-from streaming.windows import PER_DAY, Measures, by_day, corrected, sums_of, window_rows
+from streaming.windows import PER_DAY, Measures, WrongSumsError, by_day, corrected, sums_of, window_rows
 
 log = structlog.get_logger()
 
@@ -82,11 +83,12 @@ class RealtimeTables:
             try:
                 parts = list(difference(base, view, self._store))
                 changes = by_day(self.measures.sums(parts))
-            except FileNotFoundError as gone:
-                log.warning("a file of the snapshot that the windows were made from is gone", why=str(gone))
+                days = {day: corrected(self._sums(day), part) for day, part in changes.items()}
+            except (FileNotFoundError, WrongSumsError) as wrong:
+                log.error("the windows cannot be corrected", why=str(wrong), snapshot=base.snapshot)
                 self._begin(view)
             else:
-                self._commit({day: corrected(self._sums(day), part) for day, part in changes.items()}, view)
+                self._commit(self.windows.write({day: window_rows(sums) for day, sums in days.items()}), view)
         self._look_back(now)
         return parts
 
@@ -95,17 +97,19 @@ class RealtimeTables:
         return self.windows.table.lake.store
 
     def _begin(self, view: View) -> None:
-        """All windows from all rows."""
-        sums = self.measures.sums(difference(None, view, self._store))
-        log.info("windows made anew", table=self.windows.table.identifier, windows=len(sums), files=len(view.files))
-        nothing = self.measures.schema.empty_table()
-        made = {day: corrected(nothing, part) for day, part in by_day(sums).items()}
-        self._commit({**dict.fromkeys(self.windows.files, nothing), **made}, view)
+        """All windows from all rows, some days after the other, in one commit."""
+        parts = list(difference(None, view, self._store))
+        written: dict[int, LiveFile | None] = dict.fromkeys(self.windows.files)
+        for span, inside in self.measures.spans(parts):
+            days = by_day(self.measures.sums(inside, span))
+            written |= self.windows.write({day: window_rows(sums) for day, sums in days.items()})
+        log.info("windows made anew", table=self.windows.table.identifier, days=len(written), files=len(view.files))
+        self._commit(written, view)
 
-    def _commit(self, days: dict[int, pa.Table], view: View) -> None:
+    def _commit(self, days: dict[int, LiveFile | None], view: View) -> None:
         position = replace(view.position, made_from=view.snapshot)
         if days or self.position is None or replace(self.position, made_from=view.snapshot) != position:
-            self.windows.replace({day: window_rows(sums) for day, sums in days.items()}, position)
+            self.windows.replace(days, position)
         self.base = view
         self._pickups.forget(days)
         for day in days:
@@ -128,5 +132,5 @@ class RealtimeTables:
         rows |= {day: schema.empty_table() for day in activity.files if day not in kept}
         changed = {day: made for day, made in rows.items() if not made.equals(activity.rows(day))}
         if changed or activity.position != position:
-            activity.replace(changed, position, {AS_OF: as_instant(end).isoformat()})
+            activity.replace(activity.write(changed), position, {AS_OF: as_instant(end).isoformat()})
         self._stale.clear()

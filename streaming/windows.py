@@ -6,7 +6,9 @@ grouping. Windows are numbered from 1970 in fives of minutes. Hours are made fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +25,10 @@ INSTANT = pa.timestamp("us", "UTC")
 PER_HOUR, PER_DAY = 12, 288
 _MICROSECONDS = int(WINDOW.total_seconds() * 1_000_000)
 _ROWS_AT_ONCE = 1_000_000
+
+
+class WrongSumsError(LakehouseError):
+    """The windows do not hold what the mirror held at their position."""
 
 
 class Measures:
@@ -55,21 +61,49 @@ class Measures:
             columns += [held[name].cast(MONEY), pc.is_valid(held[name]).cast(pa.int64())]
         return pa.Table.from_arrays(columns, schema=self.schema)
 
-    def sums(self, parts: Iterable[Part]) -> pa.Table:
-        """The sums of all parts, those that went as negative ones; windows in which nothing changed are left out."""
+    def spans(self, parts: Sequence[Part]) -> list[tuple[range, list[Part]]]:
+        """Days in order, in spans of about a million rows, each with the parts that have rows in it."""
+        counts: Counter[int] = Counter()
+        reach = []
+        for part in parts:
+            days, rows = np.unique(self._signed(part)["window"].to_numpy() // PER_DAY, return_counts=True)
+            counts.update(dict(zip(days.tolist(), rows.tolist(), strict=True)))
+            reach.append((days[0], days[-1]) if days.size else (0, -1))
+        cuts, held = [], _ROWS_AT_ONCE + 1
+        for day in sorted(counts):
+            held += counts[day]
+            if held > _ROWS_AT_ONCE:
+                cuts.append(day)
+                held = counts[day]
+        spans = [range(start, end) for start, end in pairwise([*cuts, max(counts, default=0) + 1])]
+        return [
+            (
+                span,
+                [part for part, (low, high) in zip(parts, reach, strict=True) if low < span.stop and high >= span[0]],
+            )
+            for span in spans
+        ]
+
+    def sums(self, parts: Iterable[Part], days: range | None = None) -> pa.Table:
+        """The sums of all parts, or of some days, those that went as negative ones; windows without change are left
+        out.
+        """
         held, rows = [self.schema.empty_table()], 0
         for part in parts:
-            held.append(self._signed(part))
+            held.append(self._signed(part, days))
             rows += len(held[-1])
             if rows > _ROWS_AT_ONCE:
                 held, rows = [summed(held)], 0
         total = summed(held)
         return total.filter(_any_differs_from_zero(total))
 
-    def _signed(self, part: Part) -> pa.Table:
+    def _signed(self, part: Part, days: range | None = None) -> pa.Table:
         rows = self.of_file(part.path)
         if part.rows is not None:
             rows = rows.take(pa.array(part.rows))
+        if days is not None:
+            first, end = days.start * PER_DAY, days.stop * PER_DAY
+            rows = rows.filter(pc.and_(pc.greater_equal(rows["window"], first), pc.less(rows["window"], end)))
         rows = rows.filter(pc.and_(pc.is_valid(rows["window"]), pc.is_valid(rows["zone"])))
         if part.sign > 0:
             return rows
@@ -102,11 +136,11 @@ def _any_differs_from_zero(sums: pa.Table) -> pa.ChunkedArray:
 
 
 def corrected(before: pa.Table, changes: pa.Table) -> pa.Table:
-    """Sums with changes added; windows without trips go. Raises LakehouseError where more went than there was."""
+    """Sums with changes added; windows without trips go. Raises WrongSumsError where more went than there was."""
     total = summed([before, changes])
     empty = pc.equal(total["trips"], 0)
     if pc.any(pc.less(total["trips"], 0)).as_py() or pc.any(_any_differs_from_zero(total.filter(empty))).as_py():
-        raise LakehouseError("the windows do not hold what the mirror held at their position")
+        raise WrongSumsError("the windows do not hold what the mirror held at their position")
     return total.filter(pc.invert(empty))
 
 

@@ -163,7 +163,7 @@ class Table:
             raise StaleSnapshotError(f"{missing} are gone")
         files |= {new.data_file: (files[new.data_file][0], new) for new, _ in vectors}
         files |= {file.path: (file, None) for file in added}
-        return self._land("overwrite" if vectors else "append", parent, files, position, branch)
+        return self._land("overwrite" if vectors else "append", parent, files, position, branch, facts)
 
     def overwrite(
         self,
@@ -182,7 +182,7 @@ class Table:
         gone = files.keys() if removed is None else {file.path for file in removed}
         files = {path: held for path, held in files.items() if path not in gone}
         files |= {file.path: (file, None) for file in added}
-        return self._land("overwrite" if added else "delete", parent, files, position, branch)
+        return self._land("overwrite" if added else "delete", parent, files, position, branch, facts)
 
     def rewrite(self, position: Position, read: int, removed: Sequence[LiveFile], added: Sequence[DataFile]) -> int:
         parent, files = self._start(read, MAIN)
@@ -222,10 +222,18 @@ class Table:
             at = base.snapshots[at].entry.parent_id
         return parent, dict(base.snapshots[parent].files) if parent else {}
 
-    def _land(self, operation: str, parent: int | None, files: Any, position: Position, branch: str) -> int:
+    def _land(
+        self,
+        operation: str,
+        parent: int | None,
+        files: Any,
+        position: Position,
+        branch: str,
+        facts: dict[str, str] | None = None,
+    ) -> int:
         with self.lake.commit():
             base, new = self.lake.warehouse.tables[self.identifier], next(self.lake.warehouse.ids)
-            entry = SnapshotEntry(new, parent, operation, {POSITION_PROPERTY: position.to_json()})
+            entry = SnapshotEntry(new, parent, operation, {POSITION_PROPERTY: position.to_json(), **(facts or {})})
             properties = dict(base.properties)
             if branch == MAIN:
                 properties[POSITION_PROPERTY] = saved_position(position, new)

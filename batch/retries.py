@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_any, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 ATTEMPTS = 5
 LONGEST_WAIT = 120.0
@@ -24,7 +24,7 @@ def retrying() -> Retrying:
     return Retrying(
         retry=retry_if_exception(passes),
         wait=_wait,
-        stop=stop_any(stop_after_attempt(ATTEMPTS), _too_long),
+        stop=_stop,
         reraise=True,
     )
 
@@ -54,8 +54,8 @@ def _asked(state: RetryCallState) -> float | None:
     return retry_after(error.response) if isinstance(error, httpx.HTTPStatusError) else None
 
 
-def _too_long(state: RetryCallState) -> bool:
-    return (_asked(state) or 0.0) > LONGEST_WAIT
+def _stop(state: RetryCallState) -> bool:
+    return state.attempt_number >= ATTEMPTS or (_asked(state) or 0.0) > LONGEST_WAIT
 
 
 def _wait(state: RetryCallState) -> float:

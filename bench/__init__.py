@@ -2,6 +2,6 @@
 `api` asks the served lake.
 
 Reading order: `accounting` (CPU and memory by process), `machine` (what they were taken on), `trips` (rows and
-changes), `writers` (key lookup and its rivals), `apply`, `chain` (stream, connector, snapshots), `drain`; `served`, `process`,
-`rivals`, `api`; `report`.
+changes), `writers` (key lookup and its rivals), `apply`, `chain` (stream, connector, snapshots), `drain`; `served` (a
+lake for the API), `process` (the API itself), `rivals`, `api`; `report`.
 """

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import Param, chain, dag
 
-from dags.alerts import tell_of_failure
-from dags.steps import NETWORK, TableSensor, asset, here, submitted
+from dags.steps import DEFAULTS, NETWORK, TableSensor, asset, here, submitted
 
 SOURCES = ("nyc_taxi.trips", "weather.hourly_weather", "reference.taxi_zones")
 
@@ -24,7 +23,7 @@ SOURCES = ("nyc_taxi.trips", "weather.hourly_weather", "reference.taxi_zones")
     start_date=datetime(2019, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
-    default_args={"on_failure_callback": tell_of_failure},
+    default_args=DEFAULTS,
     params={"train": Param("no", enum=["no", "yes"], description="fit the models anew")},
     doc_md=__doc__,
     tags=["batch"],

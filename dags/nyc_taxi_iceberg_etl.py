@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import CronDataIntervalTimetable, Param, chain, dag
 
-from dags.alerts import tell_of_failure
-from dags.steps import NETWORK, asset, here, submitted
+from dags.steps import DEFAULTS, NETWORK, asset, here, submitted
 
 MONTHS = r"^(\d{4}-\d{2}(,\d{4}-\d{2})*)?$"
 
@@ -26,7 +25,7 @@ MONTHS = r"^(\d{4}-\d{2}(,\d{4}-\d{2})*)?$"
     start_date=datetime(2019, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
-    default_args={"on_failure_callback": tell_of_failure},
+    default_args=DEFAULTS,
     params={"months": Param("", type="string", pattern=MONTHS, description="2019-01,2019-02; empty: what is new")},
     doc_md=__doc__,
     tags=["batch"],

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import CronDataIntervalTimetable, chain, dag
 
-from dags.alerts import tell_of_failure
-from dags.steps import NETWORK, asset, here, submitted
+from dags.steps import DEFAULTS, NETWORK, asset, here, submitted
 
 
 @dag(
@@ -20,7 +19,7 @@ from dags.steps import NETWORK, asset, here, submitted
     start_date=datetime(2019, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
-    default_args={"on_failure_callback": tell_of_failure},
+    default_args=DEFAULTS,
     doc_md=__doc__,
     tags=["batch"],
 )

@@ -19,13 +19,21 @@ from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 from catalog.tables import TABLES, Table
+from dags.alerts import tell_of_failure
 
 PROJECT = Path(__file__).resolve().parent.parent
 SPARK_JOB = str(PROJECT / "scripts" / "batch-job.py")
-NETWORK = {"retries": 4, "retry_delay": timedelta(seconds=20), "retry_exponential_backoff": True}
-"""For what asks others: 20, 40, 80, 160 seconds between tries."""
+DEFAULTS: dict[str, Any] = {
+    "on_failure_callback": tell_of_failure,
+    "retries": 2,
+    "retry_delay": timedelta(seconds=20),
+    "retry_exponential_backoff": True,
+}
+"""Of every task: a step may be repeated, so what passes by itself is tried again, after 20 seconds, 40 …"""
+NETWORK = {"retries": 4}
+"""Of what asks others."""
 REFUSED = 2
-"""Exit code of a step that would be refused again: it is not tried again."""
+"""Exit code of a step that would be refused again: trying again cannot help."""
 _RUN = (
     "--run", "{{ dag_run.dag_id }}/{{ dag_run.run_id }}",
     "--start", "{{ dag_run.data_interval_start.isoformat() if dag_run.data_interval_start else '' }}",
@@ -58,6 +66,19 @@ class BatchStep(BaseOperator):
         self._process.send_sigterm()
 
 
+class SparkStep(SparkSubmitOperator):
+    """The same by spark-submit: the step computes on the Spark cluster, its driver is the project's Python."""
+
+    def execute(self, context: Any) -> None:
+        """Raises AirflowException, or for good AirflowFailException, as the other does."""
+        try:
+            super().execute(context)
+        except AirflowException as failure:
+            if f"Error code is: {REFUSED}." in str(failure):
+                raise AirflowFailException(f"{self.name} ended with exit code {REFUSED}") from failure
+            raise
+
+
 class TableSensor(HttpSensor):
     """Waits, deferred, until the REST catalog knows the table. Its failure names the DAG that writes it."""
 
@@ -84,9 +105,9 @@ def here(task_id: str, step: str, *options: str, minutes: int = 30, **more: Any)
     return BatchStep(task_id=task_id, arguments=_arguments(step, options), execution_timeout=limit, **more)
 
 
-def submitted(task_id: str, step: str, *options: str, minutes: int = 60, **more: Any) -> SparkSubmitOperator:
-    """A step that computes on the Spark cluster; its driver is the project's Python."""
-    return SparkSubmitOperator(
+def submitted(task_id: str, step: str, *options: str, minutes: int = 60, **more: Any) -> SparkStep:
+    """A step that computes on the Spark cluster."""
+    return SparkStep(
         task_id=task_id,
         application=SPARK_JOB,
         application_args=_arguments(step, options),

@@ -137,15 +137,16 @@ class WeatherImpact(Row):
 class DemandPrediction(Row):
     """The newest prediction for a zone and hour."""
 
+    origin: str = Field(description="trips that it speaks of: `cdc` of the mirror, `tlc` of TLC's files")
     location_id: int
     zone_name: str | None
     borough: str | None
     prediction_hour: datetime
-    predicted_demand: float | None
-    lower: float | None = Field(description="of the prediction interval")
+    predicted_demand: float | None = Field(description="mean number of pick-ups in those trips")
+    lower: float | None = Field(description="of the 90 % interval")
     upper: float | None
     weather_impact_factor: float | None
-    confidence_score: float | None
+    confidence_score: float | None = Field(description="share of recent intervals that held the truth")
     derived: bool = Field(description="whether the weather it rests on is derived")
     model_version: str | None
     made_at: datetime | None

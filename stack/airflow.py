@@ -82,6 +82,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "executor": "LocalExecutor",
             "parallelism": PARALLEL_TASKS,
             "load_examples": False,
+            "dagbag_import_timeout": 120,
             "dags_are_paused_at_creation": settings.airflow_paused,
             "fernet_key": base64.urlsafe_b64encode(_derived("fernet", key)).decode(),
             "simple_auth_manager_users": f"{USER}:admin",
@@ -104,6 +105,8 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "secret_key": _derived("session", key).hex(),
         },
         "api_auth": {"jwt_secret": _derived("token", key).hex()},
+        # on two cores that Spark keeps busy an answer may take long; the default of 5 seconds fails the task
+        "workers": {"execution_api_timeout": 60},
         "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 120, "parsing_processes": 1},
         "logging": {
             "base_log_folder": folder(settings) / "logs",

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
+from urllib.parse import urlsplit
 
 from catalog.errors import ComponentError, LakehouseError
 from catalog.settings import Settings, load_settings
-from stack import airflow, commands, health
+from stack import airflow, commands
 
+CONNECT_SECONDS = 5
 SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
 QUIET = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
 
@@ -34,11 +37,13 @@ def main(arguments: list[str]) -> None:
 
 
 def _require_running(settings: Settings) -> None:
-    answered = health.check(airflow.ask("metadatabase"), settings)
-    if not answered.healthy:
+    address = urlsplit(settings.airflow)
+    try:
+        socket.create_connection((address.hostname, address.port), timeout=CONNECT_SECONDS).close()
+    except OSError as refused:
         raise ComponentError(
-            f"Airflow does not answer at {settings.airflow}: {answered.answer}", remedy="scripts/lake up --with airflow"
-        )
+            f"Airflow does not answer at {settings.airflow}: {refused}", remedy="scripts/lake up --with airflow"
+        ) from refused
 
 
 if __name__ == "__main__":

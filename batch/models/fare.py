@@ -38,6 +38,8 @@ FEATURES = (
     "temperature_celsius",
     "precipitation_mm",
 )
+FEWEST_TRIPS = 1000
+"""Of an origin, for a model that says anything."""
 KEYS = ("pickup_at", "trip", "fare_amount")
 PARAMETERS = {"learning_rate": 0.1, "max_iter": 300, "max_leaf_nodes": 31, "min_samples_leaf": 50, "max_bins": 255}
 

@@ -13,17 +13,20 @@ if TYPE_CHECKING:
 
 SQL = Path(__file__).parent
 HISTORY = timedelta(days=400)
-"""The features of an origin begin at most so long before its end: a year to learn from, and what its means need."""
+"""Features begin at most so long before the end of an origin: a year to learn from, and what its means need."""
 
 
-def spans(spark: SparkSession, now: datetime) -> dict[str, Span]:
-    """The hours of each origin in view `trips`: the mirror's trips are known until `now`, TLC's until the last one."""
+def spans(spark: SparkSession, now: datetime, history: timedelta) -> dict[str, Span]:
+    """The hours of each origin in view `trips`, at most `history` of them.
+
+    The mirror's trips are known until `now`, TLC's until the last one.
+    """
     running = now.replace(minute=0, second=0, microsecond=0)
     found = {}
     for row in spark.sql(statement("trip_spans")).collect():
         first, last = (time.replace(tzinfo=UTC) for time in (row["first_hour"], row["last_hour"]))
         known_until = running if row["origin"] == "cdc" else last + HOUR
-        found[row["origin"]] = Span(row["origin"], max(first, known_until - HISTORY), known_until)
+        found[row["origin"]] = Span(row["origin"], max(first, known_until - history), known_until)
     return found
 
 

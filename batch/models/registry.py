@@ -6,6 +6,7 @@ A model is kept in skops' format, which cannot run code when it is loaded.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from dataclasses import replace
@@ -30,6 +31,8 @@ class Registry:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         from mlflow import MlflowClient
 
+        for noisy in ("mlflow", "alembic"):  # they tell of each table of a new store
+            logging.getLogger(noisy).setLevel(logging.WARNING)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._local = settings.state_dir / "mlflow" if settings.mlflow_uri is None else None
         self._client: MlflowClient = MlflowClient(settings.mlflow_uri or f"sqlite:///{settings.state_dir}/mlflow.db")

@@ -20,7 +20,7 @@ from batch.taxi.months import Month
 from batch.taxi.source import land_months
 from batch.taxi.splitting import accepted, judged, set_aside
 from batch.taxi.tlc_file import TlcFile, read_footer
-from catalog.errors import BatchError
+from catalog.errors import BatchError, QualityError
 from catalog.files import s3_files
 from catalog.tables.nyc_taxi import TRIPS
 
@@ -47,20 +47,22 @@ def extract(job: Job) -> dict[str, Any]:
 def validate(job: Job) -> dict[str, Any]:
     """Hold every changed month against its footer and the table's rules, and set aside what cannot be published.
 
-    Raises BatchError, which names every month that must not be published and why.
+    Raises BatchError, which names every month that must not be published and why, QualityError if only rules say so.
     """
     rows_of = {month: each.rows for month, each in history.published(job.settings).items()}
-    months, refused = {}, []
+    months: dict[str, Any] = {}
+    refused: list[BatchError] = []
     for month, landed in _changed(job).items():
         try:
             file = read_footer(s3_files(job.settings), landed)
             rows_of[month] = file.rows
             months[str(month)] = _validate(job, month, file, rows_of)
         except BatchError as error:
-            refused.append(str(error))
+            refused.append(error)
     if refused:
-        raise BatchError(
-            "\n".join(refused), remedy="nothing of this run was published; `--option months=…` loads others"
+        kind = QualityError if all(isinstance(error, QualityError) for error in refused) else BatchError
+        raise kind(
+            "\n".join(map(str, refused)), remedy="nothing of this run was published; `--option months=…` loads others"
         )
     return {"months": months}
 

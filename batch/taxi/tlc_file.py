@@ -1,7 +1,7 @@
 """One landed TLC file: what its footer says, and its rows for Spark, each with its exact place in the file.
 
-The rows come through pyarrow in Spark's own workers, a task for each row group: Spark has no order of rows to count by,
-a row group has one, and pyarrow reads whatever types a month was written with.
+The rows come through pyarrow in Spark's own workers, row group by row group: Spark has no order of rows to count by, a
+row group has one, and pyarrow reads whatever types a month was written with.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _BATCH_ROWS = 65_536
+_TASK_ROWS = 250_000
+"""Row groups of fewer rows share a task: a hundred tiny ones would take longer to start than to read."""
 _MAGIC = b"PAR1"
 _ROWS = ", ".join(
     ("row bigint", *(column.in_spark for column in COLUMNS), "unreadable array<string>", "rounded array<string>")
@@ -91,7 +93,8 @@ def _by_row_group(
                 yield from read(group)
 
     count = len(file.groups)
-    return spark.range(0, count, 1, count).mapInArrow(of_groups, schema)
+    tasks = min(count, 1 + file.rows // _TASK_ROWS)
+    return spark.range(0, count, 1, tasks).mapInArrow(of_groups, schema)
 
 
 def _batches(

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import httpx
 
-from batch.retries import retrying
+from batch.retries import passes, retrying
 from batch.weather.places import Place
 from catalog.errors import BatchError, UnavailableError
 
@@ -88,14 +88,12 @@ class WeatherApi:
         Raises UnavailableError when the API stays away, BatchError when it refuses, says too much or costs too much.
         """
         try:
-            for attempt in retrying():
-                with attempt:
-                    return self._try(question)
+            return retrying()(self._try, question)
         except httpx.HTTPStatusError as refused:
-            raise BatchError(str(refused), remedy=_REMEDY) from refused
-        except (httpx.TransportError, httpx.InvalidURL) as away:
+            kind = UnavailableError if passes(refused) else BatchError
+            raise kind(str(refused), remedy=_REMEDY) from refused
+        except (httpx.RequestError, httpx.InvalidURL) as away:
             raise UnavailableError(f"{question.url} does not answer: {away!r}", remedy=_REMEDY) from away
-        raise AssertionError("the last try returns or raises")
 
     def _try(self, question: Question) -> tuple[BinaryIO, str]:
         if question.calls > self._calls:

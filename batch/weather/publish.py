@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from batch.loading import ensure_table
-from catalog.errors import BatchError
+from catalog.errors import ComponentError
 from catalog.settings import CATALOG
 from catalog.tables.weather import HOURLY_WEATHER
 
@@ -51,7 +51,7 @@ def _commit(spark: SparkSession, arguments: dict[str, datetime]) -> None:
     try:
         again(spark.sql, MERGE.read_text(), args=arguments)
     except RetryError as given_up:
-        raise BatchError(
+        raise ComponentError(
             f"{HOURLY_WEATHER.identifier} could not be written: others were quicker {ATTEMPTS} times",
             remedy="run the step again",
         ) from given_up

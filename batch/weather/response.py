@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError, model_validator
 
 from batch.weather.openmeteo import VARIABLES, Question
 from batch.weather.readings import Reading, Refused, instant, repeated, wrong
-from catalog.errors import BatchError
+from catalog.errors import UnavailableError
 
 GRID_DEGREES = 0.3
 """An answer is for the nearest cell of the model's grid: a quarter of a degree in the archive, finer elsewhere."""
@@ -77,7 +77,7 @@ class _Answer(BaseModel):
 def read(body: bytes, question: Question, source: str) -> tuple[list[Reading], list[Refused]]:
     """Readings and the rows set aside; a row's number counts hours through all places of the answer.
 
-    Raises BatchError, which says why, when the answer is not one to this question.
+    Raises UnavailableError, which says why, when the answer is not one to this question.
     """
     answers = _answers(body, question, source)
     rows = [
@@ -122,8 +122,8 @@ def _answers(body: bytes, question: Question, source: str) -> list[_Answer]:
     return found
 
 
-def _refusal(source: str, reason: str) -> BatchError:
-    return BatchError(
+def _refusal(source: str, reason: str) -> UnavailableError:
+    return UnavailableError(
         f"{source}: the answer is refused: {reason}",
         remedy="fetch again; if it stays so, compare the raw answer with the API's documentation",
     )

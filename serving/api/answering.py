@@ -7,16 +7,17 @@ In JSON the rows stand in `data` and what is said of them in `meta`; every forma
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from serving.api.cursors import Cursor, Cursors
 from serving.api.formats import Format, encode, json_bytes, negotiate
@@ -26,6 +27,16 @@ from serving.api.moments import bounded
 from serving.api.problems import ProblemError
 from serving.api.questions import Asked, Question
 
+META_HEADER = "Lakehouse-Meta"
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _written_out(text: Any) -> Any:
+    """Refuse a bare number, which would be read as seconds since 1970."""
+    if isinstance(text, str) and not _ISO_DAY.match(text):
+        raise ValueError("write 2026-01-31, or 2026-01-31T12:00:00Z where a time is asked for")
+    return text
+
 
 def _utc(moment: datetime) -> datetime:
     try:
@@ -34,9 +45,9 @@ def _utc(moment: datetime) -> datetime:
         raise ValueError(str(outside)) from outside
 
 
-Instant = Annotated[datetime, AfterValidator(_utc)]
+Day = Annotated[date, BeforeValidator(_written_out)]
+Instant = Annotated[datetime, BeforeValidator(_written_out), AfterValidator(_utc)]
 LIMIT = 1000
-META_HEADER = "Lakehouse-Meta"
 
 
 class Past(BaseModel):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """How long the catalog is not asked again about a table's present snapshot."""
 
+KNOWN_SECONDS = 30.0
+"""How long a table that was listed is taken to be there without listing again; one that is gone has no head."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -73,6 +76,7 @@ class Heads:
         self._settings = settings
         self._catalog: RestCatalog | None = None
         self._kept: dict[str, tuple[float, Head]] = {}
+        self._names: tuple[float, list[str]] = (-KNOWN_SECONDS, [])
 
     def of(self, table: str, snapshot: int | None = None, *, within: float = FRESH_SECONDS) -> Head:
         """The table at its present snapshot, as of `within` seconds, or at the one named.
@@ -104,12 +108,21 @@ class Heads:
         except HistoryError as gone:
             raise ProblemError("snapshot-gone", str(gone.args[0])) from gone
 
-    def tables(self) -> list[str]:
-        """Names of all tables, in order."""
+    def tables(self, *, within: float = FRESH_SECONDS) -> list[str]:
+        """Names of all tables, in order, as of `within` seconds."""
+        kept_at, names = self._names
+        if time.monotonic() - kept_at < within:
+            return names
+        asked = time.monotonic()
         with _answering(self._settings):
             catalog = self._connected()
             found = [".".join(name) for space in catalog.list_namespaces() for name in catalog.list_tables(space)]
-        return sorted(found)
+        self._names = asked, sorted(found)
+        return self._names[1]
+
+    def known(self, table: str) -> bool:
+        """Whether the lake lists that table: nothing else that a request names is asked of the catalog."""
+        return table in self.tables(within=KNOWN_SECONDS) or table in self.tables()
 
     def _at(self, table: str, snapshot: int, loaded: Table | None = None) -> Head:
         loaded = loaded or self._load(table)

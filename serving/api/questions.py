@@ -72,7 +72,7 @@ def question(name: str, views: Mapping[str, str], order: Sequence[Order], *, opt
 
 
 _SPARK_NAMES = {"string": "varchar", "binary": "blob", "timestamp": "timestamptz", "timestamp_ntz": "timestamp"}
-_UNDECLARED = {
+UNDECLARED = {
     # the columns that questions read of tables that others than declarations shape
     "taxi_cdc.trips": {
         "trip_id": "bigint", "vendor_id": "int", "pickup_at": "timestamp", "dropoff_at": "timestamp",
@@ -80,11 +80,6 @@ _UNDECLARED = {
         "dropoff_location_id": "int", "payment_type": "int", "fare_amount": "decimal(10,2)",
         "tip_amount": "decimal(10,2)", "tolls_amount": "decimal(10,2)", "total_amount": "decimal(10,2)",
         "updated_at": "timestamp",
-    },
-    "ml.demand_prediction_features": {
-        "location_id": "int", "prediction_hour": "timestamp", "predicted_demand": "double", "lower": "double",
-        "upper": "double", "weather_impact_factor": "double", "confidence_score": "double",
-        "weather_derived": "boolean", "model_version": "string", "made_at": "timestamp",
     },
     "realtime.zone_activity": {
         "zone_id": "int", "activity_timestamp": "timestamp", "activity_score": "double",
@@ -96,7 +91,7 @@ _UNDECLARED = {
 def empty_view(table: str, columns: Sequence[str] = ()) -> str:
     """A query that has the table's shape, or untyped `columns` where none is declared, and no rows; DuckDB's SQL."""
     declared = {each.identifier: {c.name: c.type for c in each.columns} for each in TABLES}
-    shape = declared.get(table) or _UNDECLARED.get(table) or dict.fromkeys(columns or ["nothing"], "string")
+    shape = declared.get(table) or UNDECLARED.get(table) or dict.fromkeys(columns or ["nothing"], "string")
     nulls = ", ".join(f"cast(null as {_duckdb_type(kind)}) as {quoted(name)}" for name, kind in shape.items())
     return f"select {nulls} where false"
 

@@ -27,7 +27,7 @@ TRIPS = pa.table(
         "fare_amount": pa.array([Decimal("12.50"), Decimal("3.00")], pa.decimal128(10, 2)),
     }
 )
-QUICK = Patience(request_seconds=0.5, attempts=3, seconds=5)
+QUICK = Patience(request_seconds=1.0, attempts=3, seconds=60)
 Reply = tuple[int, dict[str, str], bytes]
 
 
@@ -121,7 +121,7 @@ def no_waiting(monkeypatch):
         (502, {}, b"<html>bad gateway</html>"),
         (500, {}, b""),
         None,
-        2.0,
+        3.0,
     ],
 )
 def test_what_may_pass_is_tried_again(server, trips, bad):

@@ -78,7 +78,7 @@ def test_ports_are_those_of_the_settings_and_on_loopback() -> None:
     assert published.pop(None) == (9021, 8080), "Kafka UI has no setting"
     assert published == {name: (SETTINGS[name], SETTINGS[name]) for name in published}
     internal = {"LAKE_KAFKA_CONTROLLER_PORT", "LAKE_S3_INTERNAL_PORT", "LAKE_SOURCE_PORT"}
-    internal |= {"LAKE_SPARK_MASTER_PORT", "LAKE_SPARK_WORKER_PORT"}
+    internal |= {"LAKE_SPARK_MASTER_PORT", "LAKE_SPARK_WORKER_PORT", "LAKE_API_PORT"}
     assert set(published) == {name for name in SETTINGS if name.endswith("_PORT")} - internal
 
 

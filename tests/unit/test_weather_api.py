@@ -17,7 +17,7 @@ import pytest
 from batch.weather import openmeteo
 from batch.weather.openmeteo import Question, WeatherApi, questions
 from batch.weather.places import PLACES
-from catalog.errors import BatchError
+from catalog.errors import BatchError, UnavailableError
 
 TWO = PLACES[:2]
 DAY = date(2026, 3, 8)
@@ -114,7 +114,7 @@ def test_what_passes_by_itself_is_asked_again_with_growing_pauses(api, pauses, t
 def test_a_silent_server_is_asked_again_then_given_up(api, pauses, monkeypatch):
     monkeypatch.setattr(openmeteo, "TIMEOUT", httpx.Timeout(0.05))
     api.script = [lambda handler: resets(handler) if api.closing.wait(2) else None]
-    with pytest.raises(BatchError, match=r"does not answer.*ReadTimeout"):
+    with pytest.raises(UnavailableError, match=r"does not answer.*ReadTimeout"):
         api.ask()
     assert len(pauses) == 4
     api.closing.set()
@@ -132,7 +132,7 @@ def test_the_server_says_how_long_to_wait(api, pauses, status):
 
 def test_a_pause_of_an_hour_is_left_to_the_next_run(api, pauses):
     api.script = [sends(b'{"reason": "Hourly limit exceeded"}', 429, Retry_After="3600")]
-    with pytest.raises(BatchError, match="Hourly limit"):
+    with pytest.raises(UnavailableError, match="Hourly limit"):
         api.ask()
     assert pauses == []
 
@@ -145,8 +145,9 @@ def test_nonsense_for_retry_after_is_not_followed(api, pauses):
 
 def test_a_refused_question_is_not_asked_again(api, pauses):
     api.script = [sends(b'{"error":true,"reason":"Parameter start_date is out of range"}', 400)]
-    with pytest.raises(BatchError, match=r"400.*out of range"):
+    with pytest.raises(BatchError, match=r"400.*out of range") as refused:
         api.ask()
+    assert not isinstance(refused.value, UnavailableError)
     assert len(api.asked) == 1
 
 

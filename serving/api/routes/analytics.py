@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field, model_validator
 
 from serving.api.access import needs
-from serving.api.answering import Answering, Page
+from serving.api.answering import Answering, Day, Page
 from serving.api.keys import Scope
 from serving.api.moments import full_hour, present
 from serving.api.questions import Order, question
@@ -42,8 +41,8 @@ class DaysPage(Page):
         Literal["cdc", "tlc"],
         Field(description="trips of the mirror, or of TLC's files at their true dates; never added up"),
     ] = "cdc"
-    since: Annotated[date | None, Field(description="first day")] = None
-    until: Annotated[date | None, Field(description="last day")] = None
+    since: Annotated[Day | None, Field(description="first day")] = None
+    until: Annotated[Day | None, Field(description="last day")] = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

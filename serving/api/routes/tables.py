@@ -87,7 +87,7 @@ def rows(request: Request, namespace: Name, table: Name, page: Annotated[RowsPag
 def _head(request: Request, table: str, page: RowsPage) -> Head:
     """The table at the snapshot that is asked for. Raises ProblemError where there is no such table or snapshot."""
     heads: Heads = request.app.state.heads
-    head = heads.of(table)
+    head = heads.of(table) if heads.known(table) else Head(table)
     if not head.exists:
         close = difflib.get_close_matches(table, heads.tables(), n=1)
         hint = f"did you mean {close[0]}?" if close else "/api/v1/tables lists them"

@@ -14,6 +14,7 @@ newest as (
     qualify row_number() over (partition by location_id, prediction_hour order by made_at desc, model_version desc) = 1
 )
 select
+    newest.origin,
     newest.location_id,
     zones.zone as zone_name,
     zones.borough,

@@ -34,7 +34,7 @@ class Health:
     seconds_behind: float | None
 
 
-class _Conditions:
+class Conditions:
     """Rules whose subjects have a value at every moment."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Watch:
 
     def __init__(self, tables: RealtimeTables, alerts: Alerts, fares: FareWatch) -> None:
         self._tables, self.alerts, self._fares = tables, alerts, fares
-        self._conditions = _Conditions()
+        self._conditions = Conditions()
 
     def load(self, mirror: IcebergTable, key: Sequence[str]) -> None:
         """Read the open alerts, and look at the fares that nobody has looked at."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pyarrow as pa
-from streaming_model.lake import Files
+from streaming_model.store import Files
 
 from catalog.positions import Position
 from catalog.tables.realtime import FARE, WATCHED

@@ -15,45 +15,15 @@ from catalog.errors import ComponentError, StaleSnapshotError
 from catalog.positions import REPLACE, Position, SnapshotEntry, position_of, saved_position
 from catalog.tables.cdc import NEXT_GENERATION, POSITION_PROPERTY
 from streaming.iceberg import MAIN, LiveFile, Vector
-from streaming.keys import FileKeys, key_numbers
 from streaming.puffin import read_vector
 from streaming.store import WrittenFile
+from streaming_model.store import Files
 
 BOUND_CHARACTERS = 16  # so much of a text does Iceberg keep in a column bound
 
 
 class CrashError(Exception):
     """The process died: before its commit was sent, or before it heard that the commit landed."""
-
-
-class Files:
-    """The object store: Parquet files as tables, Puffin files as bytes."""
-
-    def __init__(self) -> None:
-        self._content: dict[str, Any] = {}
-        self._numbers = count()
-
-    def write_parquet(self, location: str, table: pa.Table) -> WrittenFile:
-        return self._put(f"{location}/{next(self._numbers)}.parquet", table, table.num_rows)
-
-    def write_vector(self, location: str, content: bytes, deleted: int) -> WrittenFile:
-        return self._put(f"{location}/{next(self._numbers)}.puffin", content, deleted)
-
-    def _put(self, path: str, content: Any, rows: int) -> WrittenFile:
-        self._content[path] = content
-        return WrittenFile(path, 1000 * rows + 1, rows)
-
-    def read_parquet(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
-        if path not in self._content:
-            raise FileNotFoundError(path)
-        table: pa.Table = self._content[path]
-        return table if columns is None else table.select([name for name in columns if name in table.column_names])
-
-    def read_keys(self, path: str, columns: Sequence[str]) -> FileKeys:
-        return FileKeys.of(key_numbers(self.read_parquet(path, columns)))
-
-    def read_bytes(self, path: str, offset: int, length: int) -> bytes:
-        return bytes(self._content[path][offset : offset + length])
 
 
 @dataclass(frozen=True)

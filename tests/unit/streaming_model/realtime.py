@@ -23,7 +23,7 @@ from streaming.realtime import RealtimeTables
 from streaming.windows import Measures
 from streaming.writer import FencedError
 from streaming_model.lake import CrashError, Process, Table, Warehouse
-from streaming_model.runs import Driver, Step, Turns, step
+from streaming_model.runs import Driver, Step, Turns
 from streaming_model.source import Source
 from streaming_model.tables import Kind, Row
 
@@ -155,10 +155,24 @@ class Turn:
     dies_after: bool
 
 
-turns = st.lists(
-    st.builds(Turn, step, st.booleans(), st.sampled_from([0, 0, 4, 70]), st.none() | st.integers(0, 2), st.booleans()),
-    max_size=12,
+_fuse = st.sampled_from([None, None, None, None, 0, 1])
+_turn = st.builds(
+    Turn,
+    # mostly one driver in short epochs that succeed: `runs` has the others
+    st.builds(
+        Step,
+        driver=st.sampled_from([0, 0, 0, 1]),
+        length=st.integers(1, 6),
+        fuse=_fuse,
+        dies_after=st.booleans(),
+        merges=st.booleans(),
+    ),
+    follows=st.sampled_from([True, True, False]),
+    minutes=st.sampled_from([0, 0, 0, 4, 70]),
+    fuse=_fuse,
+    dies_after=st.booleans(),
 )
+turns = st.sampled_from([0, 4, 8]).flatmap(lambda least: st.lists(_turn, min_size=least, max_size=12))
 
 
 def realtime_tables(process: Process) -> RealtimeTables:

@@ -72,7 +72,7 @@ class Step:
     merges: bool = False
 
 
-step = st.builds(
+_step = st.builds(
     Step,
     driver=st.integers(0, 1),
     back=st.integers(0, 12),
@@ -82,7 +82,7 @@ step = st.builds(
     mirror_first=st.booleans(),
     merges=st.booleans(),
 )
-steps = st.sampled_from([0, 5, 10]).flatmap(lambda least: st.lists(step, min_size=least, max_size=16))
+steps = st.sampled_from([0, 5, 10]).flatmap(lambda least: st.lists(_step, min_size=least, max_size=16))
 
 
 def tables(process: Process, source: Source) -> tuple[Table, Table, Table]:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.tables import realtime
 from catalog.tables.realtime import KEPT_DAYS, WEEKS, WINDOW, weeks_before
 from streaming.windows import MONEY, PER_DAY, PER_HOUR, instants
 
@@ -82,7 +83,7 @@ def activity_rows(pickups: HourlyPickups, day: int, last_end: int) -> pa.Table:
         {
             "zone_id": found["zone"],
             "activity_timestamp": instants(found["end"].to_numpy()),
-            "activity_score": trips / np.maximum(usual, 1.0),
+            "activity_score": trips / np.maximum(usual, realtime.LEAST_USUAL),
             "revenue_last_hour": found["revenue"],
             "pickup_count": found["trips"],
         }

@@ -93,8 +93,9 @@ class DailyTable(TableWriter):
 
 def ensure_table(lake: Lake, declared: Table) -> IcebergTable:
     """The declared table, made where it is missing."""
-    lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{declared.namespace}")
-    lake.create(create_statement(declared))
+    if not lake.has_table(declared.identifier):  # Spark takes a second to say so
+        lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{declared.namespace}")
+        lake.create(create_statement(declared))
     return lake.table(declared.identifier)
 
 

@@ -42,8 +42,10 @@ _MOST_OF_THE_TIME = 0.5
 """From the start of one step to that of the next: at least so long, and so long that steps take no more of the time."""
 _BACKLOG_EVENTS = 5_000
 """An epoch of more than these belongs to a backlog."""
-_CALM_SECONDS, _LONGEST_SECONDS = 1.0, 15.0
+_CALM_SECONDS, _LONGEST_SECONDS = 1.0, 30.0
 """After a large epoch it waits so much longer than the next would take, but never longer than the second."""
+_START_SECONDS = 5.0
+"""At the start of the process, so that the query's first epoch has the machine for itself."""
 _TICK_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 30.0
 
@@ -95,6 +97,8 @@ class Following:
             events = offered.progress.events - (before.progress.events if before else 0)
             calm = _CALM_SECONDS + offered.progress.last_epoch_seconds
             self._calm_at = offered.at + calm if events > _BACKLOG_EVENTS else 0.0
+            if before is None:
+                self._calm_at = offered.at + _START_SECONDS
             self._offered = offered
             self._waiting_since = self._waiting_since or offered.at
             self._wake.set()

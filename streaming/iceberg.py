@@ -91,13 +91,18 @@ class Lake:
         """Run a `CREATE … IF NOT EXISTS` statement."""
         self.spark.sql(statement)
 
+    def has_table(self, identifier: str) -> bool:
+        """Whether `namespace.table` exists."""
+        return bool(self._catalog.tableExists(self._place(identifier)))
+
     def table(self, identifier: str) -> IcebergTable:
         """Load `namespace.table`."""
+        return IcebergTable(self, identifier, self._catalog.loadTable(self._place(identifier)))
+
+    def _place(self, identifier: str) -> Any:
         namespace, name = identifier.rsplit(".", 1)
-        place = self.package.catalog.TableIdentifier.of(
-            self.package.catalog.Namespace.of(_strings(self, [namespace])), name
-        )
-        return IcebergTable(self, identifier, self._catalog.loadTable(place))
+        of_namespace = self.package.catalog.Namespace.of(_strings(self, [namespace]))
+        return self.package.catalog.TableIdentifier.of(of_namespace, name)
 
 
 def _strings(lake: Lake, values: Sequence[str]) -> Any:

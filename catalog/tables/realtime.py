@@ -4,7 +4,7 @@ They are functions of one mirror at the position that they name, so a corrected,
 every window it was or is in, however old. `trip_aggregations` counts trips by the 5 minutes and by the hour (UTC) in
 which they began. `zone_activity` looks back an hour from every fifth minute:
 
-    activity_score = pickups of the last hour / max(usual, 1)
+    activity_score = pickups of the last hour / max(usual, LEAST_USUAL)
     usual          = mean of the pickups of the same hour of New York's clock 1, 2, 3 and 4 weeks before
 
 1 is as always. Where less than one pickup an hour is usual, one counts as usual, so that a single trip is no surge. The
@@ -25,6 +25,7 @@ WINDOW = timedelta(minutes=5)
 FIVE_MINUTES, HOUR = "5 minutes", "1 hour"
 KEPT_DAYS = 7
 WEEKS = (1, 2, 3, 4)
+LEAST_USUAL = 1.0
 CLOCK = ZoneInfo("America/New_York")
 AS_OF = "lake.as_of"
 """Entry of a snapshot's summary: the last window end for which zone activity was looked at, in ISO 8601."""

@@ -18,6 +18,7 @@ from catalog.settings import Settings
 from catalog.tables.realtime import (
     AS_OF,
     KEPT_DAYS,
+    LEAST_USUAL,
     TRIP_AGGREGATIONS,
     WATCHED,
     WEEKS,
@@ -119,7 +120,7 @@ def _stage(lake: DuckDBPyConnection, pinned: _Pinned) -> None:
     lake.execute(_ACTIVITY)
 
 
-_ACTIVITY = """
+_ACTIVITY = f"""
 CREATE TEMP TABLE expected_activity AS
 WITH hour_before AS (
     SELECT zone_id, window_start + number * INTERVAL 5 MINUTE AS ending,
@@ -129,14 +130,14 @@ WITH hour_before AS (
     WHERE window_size = '5 minutes'
     GROUP BY ALL
 ), usual AS (
-    SELECT week_before.ending, zone_id, sum(trips) / 4 AS trips
+    SELECT week_before.ending, zone_id, sum(trips) / {len(WEEKS)} AS trips
     FROM week_before JOIN hour_before ON hour_before.ending = week_before.before
     GROUP BY ALL
 ), kept AS (
     SELECT DISTINCT ending FROM week_before
 )
 SELECT zone_id, ending AS activity_timestamp,
-    hour_before.trips / greatest(coalesce(usual.trips, 0), 1) AS activity_score,
+    hour_before.trips / greatest(coalesce(usual.trips, 0), {LEAST_USUAL}) AS activity_score,
     revenue AS revenue_last_hour, hour_before.trips AS pickup_count
 FROM hour_before JOIN kept USING (ending) LEFT JOIN usual USING (ending, zone_id)
 """

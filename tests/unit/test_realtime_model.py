@@ -18,6 +18,7 @@ from streaming_model.realtime import (
 )
 from streaming_model.runs import Step
 
+from catalog.tables import realtime
 from catalog.tables.realtime import AS_OF
 from streaming import windows as sums
 
@@ -42,10 +43,11 @@ def check(warehouse, source):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def spans_of_few_rows():
-    """So that a beginning takes several."""
+def few_trips_matter():
+    """A beginning takes several spans of days, and one trip of a week before is usual."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sums, "_ROWS_AT_ONCE", 2)
+        patched.setattr(realtime, "LEAST_USUAL", 1 / 8)
         yield
 
 

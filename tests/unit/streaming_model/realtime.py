@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import ComponentError
 from catalog.source import SourceColumn
+from catalog.tables import realtime
 from catalog.tables.realtime import KEPT_DAYS, TRIP_AGGREGATIONS, WEEKS, ZONE_ACTIVITY, Watched, weeks_before
 from streaming.daily import DailyTable
 from streaming.differences import View
@@ -134,7 +135,7 @@ def _activity(zone: int, end: datetime, trips: list[tuple[datetime, Decimal]]) -
     return {
         "zone_id": zone,
         "activity_timestamp": end,
-        "activity_score": len(hour) / max(usual, 1),
+        "activity_score": len(hour) / max(usual, realtime.LEAST_USUAL),
         "revenue_last_hour": sum(hour, Decimal(0)),
         "pickup_count": len(hour),
     }
@@ -193,6 +194,7 @@ class FollowingDriver(Driver):
     def __init__(self, warehouse: Warehouse, source: Source) -> None:
         super().__init__(warehouse, source, cache=1 << 20)
         self._tables: RealtimeTables | None = None
+        self._is_loaded = False
 
     def follow(self, turn: Turn, now: datetime) -> None:
         """One step of the real-time tables, if there is a mirror to follow."""
@@ -206,11 +208,15 @@ class FollowingDriver(Driver):
         process.fuse, process.dies_after = turn.fuse, turn.dies_after
         try:
             if self._tables is None or self._tables.windows.table.lake is not process:
-                self._tables = realtime_tables(process)
+                self._tables, self._is_loaded = realtime_tables(process), False
+            if not self._is_loaded:
+                for table in (self._tables.windows.table, self._tables.activity.table):
+                    table.refresh()
                 self._tables.load(mirror.table)
+                self._is_loaded = True
             self._tables.follow(View(mirror.head, mirror.committed, dict(mirror.files)), now)
             process.fuse = None
         except FencedError:
-            self._tables = None
+            self._is_loaded = False
         except (CrashError, ComponentError):
             self._stream = self._tables = None

@@ -34,17 +34,16 @@ class Finding:
 
 
 def check(table: Table, candidate: DataFrame) -> list[Finding]:
-    """Every rule of `table` against the rows of `candidate`; one that needs a table which is not there is left out."""
+    """Every rule of `table` against the rows of `candidate`; one that needs a table which is not there is left out.
+
+    `candidate` is read several times: give it computed, by `localCheckpoint`.
+    """
     spark = candidate.sparkSession
     rules = [rule for rule in table.rules if not rule.needs or spark.catalog.tableExists(f"{CATALOG}.{rule.needs}")]
-    candidate = candidate.persist()
-    try:
-        candidate.createOrReplaceTempView("candidate")
-        rows, of_rows = _judge_rows(candidate, [rule for rule in rules if rule.breaks])
-        found = {**of_rows, **_compare_rows(spark, [rule for rule in rules if not rule.breaks])}
-        return [Finding(rule, rows, *found.get(rule.name, (0, None))) for rule in rules]
-    finally:
-        candidate.unpersist()
+    candidate.createOrReplaceTempView("candidate")
+    rows, of_rows = _judge_rows(candidate, [rule for rule in rules if rule.breaks])
+    found = {**of_rows, **_compare_rows(spark, [rule for rule in rules if not rule.breaks])}
+    return [Finding(rule, rows, *found.get(rule.name, (0, None))) for rule in rules]
 
 
 def require(table: Table, interval: str, findings: Iterable[Finding]) -> None:

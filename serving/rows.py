@@ -45,7 +45,9 @@ class Meta(BaseModel):
 
     rows: int
     snapshots: list[Snapshot]
-    freshness_seconds: float | None = Field(description="age of the oldest snapshot among those read")
+    freshness_seconds: float | None = Field(
+        description="age of the snapshot that the rows are about, the oldest of several"
+    )
     derived: bool = Field(description="whether some value is interpolated or shifted rather than observed")
     reason: str | None = Field(description="why there are no rows; null where there are some")
     next_cursor: str | None = Field(description="null on the last page")

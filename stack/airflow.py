@@ -77,19 +77,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
     key, address = settings.secrets.airflow_key, urlsplit(settings.airflow)
     login = f"{DATABASE}:{quote(settings.secrets.airflow_database, safe='')}"
     return {
-        "core": {
-            "dags_folder": PROJECT / "dags",
-            "executor": "LocalExecutor",
-            "parallelism": PARALLEL_TASKS,
-            "load_examples": False,
-            "dagbag_import_timeout": 120,
-            "dags_are_paused_at_creation": settings.airflow_paused,
-            "fernet_key": base64.urlsafe_b64encode(_derived("fernet", key)).decode(),
-            "simple_auth_manager_users": f"{USER}:admin",
-            "simple_auth_manager_passwords_file": configuration.path(settings, "airflow-passwords.json"),
-            # a wrong one shows late: services are healthy and every task gets a 403
-            "execution_api_server_url": f"{settings.airflow}/execution/",
-        },
+        "core": _core(settings),
         "database": {
             "sql_alchemy_conn": f"postgresql+psycopg2://{login}@{settings.airflow_database}/{DATABASE}",
             # four processes share the sixty connections of the server with all others
@@ -114,6 +102,22 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "uvicorn_logging_level": "WARNING",
         },
         "usage_data_collection": {"enabled": False},
+    }
+
+
+def _core(settings: Settings) -> dict[str, object]:
+    return {
+        "dags_folder": PROJECT / "dags",
+        "executor": "LocalExecutor",
+        "parallelism": PARALLEL_TASKS,
+        "load_examples": False,
+        "dagbag_import_timeout": 120,
+        "dags_are_paused_at_creation": settings.airflow_paused,
+        "fernet_key": base64.urlsafe_b64encode(_derived("fernet", settings.secrets.airflow_key)).decode(),
+        "simple_auth_manager_users": f"{USER}:admin",
+        "simple_auth_manager_passwords_file": configuration.path(settings, "airflow-passwords.json"),
+        # a wrong one shows late: services are healthy and every task gets a 403
+        "execution_api_server_url": f"{settings.airflow}/execution/",
     }
 
 

@@ -1,6 +1,6 @@
--- The hours that an origin's trips cover, with their weather: every hour of each New York day that has a counted trip, up
--- to the hour of the newest one, so that an hour without trips counts as one. Grain: origin, hour. A wet hour has 0.1 mm
--- of rain or melted snow at least; less is what meteorology calls a trace. Weather that is not known is null.
+-- The hours that an origin's trips cover, with their weather: every hour of each New York day that has a counted trip,
+-- up to the hour of the newest one, so that an hour without trips counts as one. Grain: origin, hour. A wet hour has
+-- 0.1 mm of rain or melted snow at least; less is what meteorology calls a trace. Weather that is not known is null.
 with busy_hours as (
     select
         origin,

@@ -1,6 +1,6 @@
--- When a zone is busy, and when it was busier than that. Grain: origin, location_id, weekday, hour_of_day (New York) with
--- a pick-up. An hour is a surge when its pick-ups are above mean + 3 √mean + 1: pick-ups scatter like a Poisson count, whose
--- deviation is √mean, and the 1 keeps a single pick-up of a quiet hour from being one.
+-- When a zone is busy, and when it was busier than that. Grain: origin, location_id, weekday, hour_of_day (New York)
+-- with a pick-up. An hour is a surge when its pick-ups are above mean + 3 √mean + 1: pick-ups scatter like a Poisson
+-- count, whose deviation is √mean, and the 1 keeps a single pick-up of a quiet hour from being one.
 with hours as (
     select * from covered_hours
 ),

@@ -1,4 +1,5 @@
--- Trips of the whole city beside the weather. Grain: origin, hour; every hour that the origin covers, also without trips.
+-- Trips of the whole city beside the weather. Grain: origin, hour; every hour that the origin covers, also without
+-- trips.
 with hours as (
     select * from covered_hours
 ),

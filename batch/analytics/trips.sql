@@ -1,6 +1,6 @@
 -- Trips of both origins. Grain: origin, trip. Every trip is kept; `counted` says which ones enter metrics. Left out are
--- trips without a fare above zero, trips that were refunded (a second row takes the fare back), and trips whose duration
--- (none, or more than 24 hours) or distance (negative, or more than 100 miles an hour) is impossible.
+-- trips without a fare above zero, trips that were refunded (a second row takes the fare back), and trips whose
+-- duration (none, or more than 24 hours) or distance (negative, or more than 100 miles an hour) is impossible.
 with every_trip as (
     select * from tlc_trips
     union all

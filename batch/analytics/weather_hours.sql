@@ -1,7 +1,7 @@
--- Weather by origin and hour, of Central Park. Grain: origin, hour. For `tlc` the hours as they were; for `cdc` the same
--- hours moved by :shift_weeks as New York local time, as the replay moved the trips, and therefore derived. An hour that
--- the record lacks there (it ends a few days after its trips) has the weather of 52 weeks earlier, so that tomorrow has
--- weather too.
+-- Weather by origin and hour, of Central Park. Grain: origin, hour. For `tlc` the hours as they were; for `cdc` the
+-- same hours moved by :shift_weeks as New York local time, as the replay moved the trips, and therefore derived. An
+-- hour that the record lacks there (it ends a few days after its trips) has the weather of 52 weeks earlier, so that
+-- tomorrow has weather too.
 with record as (
     select
         observed_at as hour,

@@ -1,4 +1,5 @@
--- Counted trips by the zone and hour of their pick-up. Grain: origin, location_id, hour; hours without trips have no row.
+-- Counted trips by the zone and hour of their pick-up. Grain: origin, location_id, hour; hours without trips have no
+-- row.
 select
     origin,
     location_id,

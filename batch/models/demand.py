@@ -89,7 +89,8 @@ def train(settings: Settings, origin: str, **parameters: float) -> Trained:
 def score(model: Model, validation: Columns, test: Columns) -> dict[str, dict[str, float]]:
     """The model's measures on `test` and the baselines'.
 
-    No forecast may be zero under Poisson's deviance, so a baseline's zeros are what came at its zeros in `validation`.
+    Poisson's deviance has no place for a forecast of zero: for it, not for the error, a baseline's zeros are the mean
+    of what came at its zeros in `validation`.
     """
     predicted = model.predict(test)
     lower, upper = intervals.count_interval(predicted, model.spread)
@@ -108,13 +109,13 @@ def score(model: Model, validation: Columns, test: Columns) -> dict[str, dict[st
         past, now = (np.nan_to_num(rows[feature]) / hours for rows in (validation, test))
         at_zero = validation["pickups"][past == 0]
         floor = float(np.mean(at_zero)) if at_zero.size else 0.0
-        found[baseline] = _errors(test, np.where(now == 0, floor, now))
+        found[baseline] = _errors(test, now, np.where(now == 0, floor, now))
     return found
 
 
-def _errors(rows: Columns, predicted: Numbers) -> dict[str, float]:
+def _errors(rows: Columns, predicted: Numbers, above_zero: Numbers | None = None) -> dict[str, float]:
     return {
-        "poisson_deviance": scores.poisson_deviance(rows["pickups"], predicted),
+        "poisson_deviance": scores.poisson_deviance(rows["pickups"], predicted if above_zero is None else above_zero),
         "borough_hour_mae": scores.grouped_error(rows["pickups"], predicted, rows["borough"], rows["hour"]),
     }
 

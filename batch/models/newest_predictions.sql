@@ -1,8 +1,8 @@
 -- Grain: one row per zone and hour: the prediction that was made last; of two made in the same hour, the one made now.
--- Inputs: made_before and made_now, both of the columns of ml.demand_prediction_features.
+-- Inputs: made_before and made_now, both with the columns of ml.demand_prediction_features, in their order.
 with every_prediction as (
     select *, false as is_now from made_before
-    union all by name
+    union all
     select *, true as is_now from made_now
 ),
 

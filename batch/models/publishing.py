@@ -104,6 +104,6 @@ def _days(made_at: datetime) -> str:
 
 def _newest(made: DataFrame, days: str) -> DataFrame:
     """What stands in these days with what was made now: of each zone and hour what was made last, now if at once."""
-    made.createOrReplaceTempView("made_now")
+    made.select(*DEMAND_PREDICTIONS.column_names).createOrReplaceTempView("made_now")
     made.sparkSession.table(DEMAND_PREDICTIONS.identifier).where(days).createOrReplaceTempView("made_before")
     return made.sparkSession.sql(statement("newest_predictions"))

@@ -99,14 +99,11 @@ def record(job: Job) -> dict[str, Any]:
 
 
 def _validate(job: Job, month: Month, file: TlcFile, rows_of: Mapping[Month, int]) -> dict[str, Any]:
-    rows = judged(job, file, month).persist()
-    try:
-        reasons, aside = set_aside(job, file, rows)
-        of_rows = quality.check(TRIPS, accepted(rows))
-        findings = [*of_rows, *about_the_file(month, file, reasons, rows_of)]
-        control.replace_quarantine(job, TRIPS, str(month), aside)
-    finally:
-        rows.unpersist()
+    rows = judged(job, file, month).localCheckpoint()
+    reasons, aside = set_aside(job, file, rows)
+    of_rows = quality.check(TRIPS, accepted(rows))
+    findings = [*of_rows, *about_the_file(month, file, reasons, rows_of)]
+    control.replace_quarantine(job, TRIPS, str(month), aside)
     control.record_findings(job, TRIPS, str(month), findings)
     quality.require(TRIPS, str(month), findings)
     figures = {"rows_in": file.rows, "accepted": of_rows[0].rows, "quarantined": sum(reasons.values())}

@@ -42,6 +42,10 @@ class Access:
         detail = f"{why}; `lake keys create` makes a key"
         raise ProblemError("unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
 
+    def still_valid(self, key: Key) -> bool:
+        """Whether a key has neither expired nor been revoked since."""
+        return self._keys.is_valid(key.id)
+
     def admit(self, key: Key, scope: Scope) -> None:
         """Count a request of a key. Raises ProblemError for a scope that it lacks or a window that is full."""
         if scope not in key.scopes:

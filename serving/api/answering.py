@@ -106,7 +106,7 @@ class Answering:
         form = negotiate(request.headers.get("accept"))
         reason = None if table.num_rows else "no data yet: the lake has no table"
         encoded = encode(table, form)
-        return _response(request, form, encoded, described(Rows(table, (), reason, None), None), encoded)
+        return _response(request, form, encoded, described(Rows(table, (), (), reason, None), None), encoded)
 
     def _asked(self, question: Question, page: Page, parameters: Mapping[str, Any]) -> Asked:
         if page.cursor is None:
@@ -127,7 +127,7 @@ def described(rows: Rows, next_cursor: str | None) -> dict[str, Any]:
     """What is said of rows: snapshots, positions, freshness, whether anything is derived, and why there are none."""
     now = datetime.now(UTC)
     snapshots = [head.as_json(now) for head in rows.heads]
-    ages = [each["age_seconds"] for each in snapshots if each["age_seconds"] is not None]
+    ages = [each["age_seconds"] for each in snapshots if each["table"] in rows.needed and each["snapshot_id"]]
     return {
         "rows": rows.table.num_rows,
         "snapshots": snapshots,

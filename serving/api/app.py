@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         background.shutdown(cancel_futures=True)
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Lakehouse",
         version="1",
         description=DESCRIPTION,

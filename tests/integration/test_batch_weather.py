@@ -134,10 +134,9 @@ def test_each_interval_is_in_the_control_tables(stack, loaded):
             "select dataset, interval, status, rows_in = accepted + quarantined, snapshot_id is not null"
             f" from iceberg.control.batch_runs where run_id = '{run}'"
         )
-        intervals = list(results["load"]["snapshots"])
-        expected = {("weather.hourly_weather", interval, "success", True, True) for interval in intervals}
-        others = ("weather.locations", "reference.taxi_zones")
-        assert set(rows) == expected | {(table, "whole", "success", True, True) for table in others}
+        loads = {("weather.hourly_weather", interval) for interval in results["load"]["snapshots"]}
+        loads |= {(table, "whole") for table in ("weather.locations", "reference.taxi_zones")}
+        assert set(rows) == {(*load, "success", True, True) for load in loads}
         query = "select bool_and(passed), count(distinct dataset) from iceberg.control.quality_results"
         assert stack.lake_rows(f"{query} where run_id = '{run}'") == [(True, 3)]
 

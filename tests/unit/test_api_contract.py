@@ -126,6 +126,12 @@ def test_the_api_is_read_only_and_says_what_it_counts(api):
     assert 'lake_api_requests_total{route="/healthz",status="200"} 2.0' in api.get("/metrics").text
 
 
+def test_the_documentation_needs_nothing_from_elsewhere(api):
+    page = api.get("/docs").text
+    assert "//cdn" not in page and 'src="/static-offline-docs/swagger-ui-bundle.js"' in page
+    assert api.get("/static-offline-docs/swagger-ui-bundle.js").status_code == 200
+
+
 def test_a_format_that_cannot_be_given_is_refused(api):
     response = api.get("/api/v1/trips/recent", headers={"Accept": "text/html"})
     assert (response.status_code, response.json()["type"]) == (406, URN + "not-acceptable")

@@ -46,7 +46,9 @@ def test_a_key_ends_when_it_expires_or_is_revoked(keys):
     _, expired = keys.create("late", ALL, now - timedelta(seconds=1))
     key, secret = keys.create("revoked", ALL, now + timedelta(days=1))
     assert access.key(secret, "127.0.0.1") == key
+    assert access.still_valid(key)
     first = keys.revoke(key.id).revoked_at
+    assert not access.still_valid(key)
     assert keys.revoke(key.id).revoked_at == first, "a second time changes nothing"
     assert problem(access, secret) == "unauthorized"
     assert problem(access, expired) == "unauthorized"

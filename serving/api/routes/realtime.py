@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from catalog.errors import ComponentError
 from serving.api.access import needs
 from serving.api.answering import LIMIT, Answering, Page, described
 from serving.api.formats import Format, json_bytes
-from serving.api.keys import Scope
+from serving.api.keys import Key, Scope
 from serving.api.memory import Answer
 from serving.api.moments import full_window, present
 from serving.api.problems import ProblemError, describe
@@ -22,7 +24,8 @@ from serving.api.questions import Asked, Order, question
 from serving.api.routes.documented import answers
 from serving.rows import ZoneActivity
 
-router = APIRouter(prefix="/api/v1/realtime", tags=["realtime"], dependencies=[Depends(needs(Scope.ANALYTICS))])
+admitted = needs(Scope.ANALYTICS)
+router = APIRouter(prefix="/api/v1/realtime", tags=["realtime"], dependencies=[Depends(admitted)])
 ACTIVITY = question(
     "realtime_activity",
     {"activity": "realtime.zone_activity", "zones": "reference.taxi_zones"},
@@ -32,7 +35,8 @@ ACTIVITY = question(
 HOUR = timedelta(hours=1)
 STREAMS = 100
 """Event streams at once."""
-LOOK_SECONDS = 1.0
+LOOK_SECONDS, AWAY_SECONDS = 1.0, 5.0
+log = structlog.get_logger()
 
 
 @router.get("/activity", **answers(list[ZoneActivity]))
@@ -52,24 +56,30 @@ def _one_more(request: Request) -> None:
     "/activity/stream",
     response_class=EventSourceResponse,
     dependencies=[Depends(_one_more)],
-    responses=describe(
-        "unauthorized", "forbidden", "invalid-request", "too-many-requests", "lake-unavailable", "too-many-streams"
-    ),
+    responses=describe("unauthorized", "forbidden", "invalid-request", "too-many-requests", "too-many-streams"),
 )
 async def activity_stream(
-    request: Request, last_event_id: Annotated[str | None, Header(max_length=200)] = None
+    request: Request,
+    key: Annotated[Key, Depends(admitted)],
+    last_event_id: Annotated[str | None, Header(max_length=200)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """The same as it changes: each event `activity` holds the whole state, so that none has to be sent again.
 
-    Who comes back with `Last-Event-ID` gets the present state at once if it is another, and else the next one.
+    Who comes back with `Last-Event-ID` gets the present state at once if it is another, and else the next one. While
+    the lake does not answer the stream goes on with comments; it ends with its key.
     """
-    state, metrics = request.app.state, request.app.state.metrics
+    state, sent = request.app.state, last_event_id
     state.open_streams += 1
-    metrics.streams.inc()
+    state.metrics.streams.inc()
     try:
-        sent = last_event_id
-        while True:
-            answer = await run_in_threadpool(_present, request)
+        while await run_in_threadpool(state.access.still_valid, key):
+            try:
+                answer = await run_in_threadpool(_present, request)
+            except (ComponentError, ProblemError) as away:
+                log.warning("an event stream waits for the lake", error=str(away), key=key.id)
+                yield ServerSentEvent(comment="the lake does not answer")
+                await asyncio.sleep(AWAY_SECONDS)
+                continue
             event = _event_id(answer)
             if event != sent:
                 yield ServerSentEvent(raw_data=_state(answer), event="activity", id=event, retry=2000)
@@ -77,7 +87,7 @@ async def activity_stream(
             await asyncio.sleep(LOOK_SECONDS)
     finally:
         state.open_streams -= 1
-        metrics.streams.dec()
+        state.metrics.streams.dec()
 
 
 def _present(request: Request) -> Answer:

@@ -4,31 +4,36 @@ with
 bounds as (
     select
         $now_until::timestamptz as window_end,
-        $now_until::timestamptz - to_hours($hours::bigint) as window_start,
-        $now_until::timestamptz - 2 * to_hours($hours::bigint) as before_start
+        $now_until::timestamptz - to_hours($hours::bigint) as window_start
 ),
-measured as (
+windows as (
+    -- the bounds stand here as values, so that files outside of them are not read
+    select *, pickup_at >= $now_until::timestamptz - to_hours($hours::bigint) as is_now
+    from trips
+    where pickup_at >= $now_until::timestamptz - 2 * to_hours($hours::bigint)
+        and pickup_at < $now_until::timestamptz
+),
+everything as (
     select
-        any_value(window_start) as window_start,
-        any_value(window_end) as window_end,
-        count(*) filter (where pickup_at >= window_start and pickup_at < window_end) as trips,
-        count(*) filter (where pickup_at >= before_start and pickup_at < window_start) as trips_before,
-        sum(total_amount) filter (where pickup_at >= window_start and pickup_at < window_end) as revenue,
-        sum(total_amount) filter (where pickup_at >= before_start and pickup_at < window_start) as revenue_before,
-        avg(fare_amount) filter (where pickup_at >= window_start and pickup_at < window_end) as average_fare,
-        avg(fare_amount) filter (where pickup_at >= before_start and pickup_at < window_start) as average_fare_before,
-        avg(trip_distance) filter (where pickup_at >= window_start and pickup_at < window_end) as average_distance,
-        avg(trip_distance)
-            filter (where pickup_at >= before_start and pickup_at < window_start) as average_distance_before,
-        count(distinct pickup_location_id)
-            filter (where pickup_at >= window_start and pickup_at < window_end) as active_zones,
-        count(distinct pickup_location_id)
-            filter (where pickup_at >= before_start and pickup_at < window_start) as active_zones_before,
-        count(trip_id) as total_trips,
+        count(*) as total_trips,
         sum(total_amount) as total_revenue,
         min(pickup_at) as first_pickup_at,
         max(pickup_at) as last_pickup_at
-    from bounds left join trips on true
+    from trips
+),
+measured as (
+    select
+        count(*) filter (where is_now) as trips,
+        count(*) filter (where not is_now) as trips_before,
+        sum(total_amount) filter (where is_now) as revenue,
+        sum(total_amount) filter (where not is_now) as revenue_before,
+        avg(fare_amount) filter (where is_now) as average_fare,
+        avg(fare_amount) filter (where not is_now) as average_fare_before,
+        avg(trip_distance) filter (where is_now) as average_distance,
+        avg(trip_distance) filter (where not is_now) as average_distance_before,
+        count(distinct pickup_location_id) filter (where is_now) as active_zones,
+        count(distinct pickup_location_id) filter (where not is_now) as active_zones_before
+    from windows
 )
 select
     window_start,
@@ -52,4 +57,4 @@ select
     coalesce(total_revenue, 0) as total_revenue,
     first_pickup_at,
     last_pickup_at
-from measured
+from bounds cross join everything cross join measured

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pyarrow as pa
 import pytest
 
+from serving.api.keys import Keys, Scope
 from serving.client import AsyncLakehouseClient, RequestError, SnapshotGoneError
 
 TRIPS = "taxi_cdc.trips"
@@ -139,7 +141,7 @@ def test_activity_is_the_newest_window_of_each_zone(client, rows_at):
         assert row.activity_timestamp == newest >= datetime.now(UTC) - timedelta(minutes=70)
 
 
-def test_activity_is_sent_when_it_changes_and_not_again(api, client, catalog, tables):
+def test_activity_is_sent_when_it_changes_and_not_again(api, http, stack, catalog, tables):
     async def changes() -> list[Any]:
         async with AsyncLakehouseClient(api.address, api.key) as awaited:
             first = await anext(awaited.stream_activity())
@@ -156,9 +158,22 @@ def test_activity_is_sent_when_it_changes_and_not_again(api, client, catalog, ta
 
     first, second = asyncio.run(changes())
     assert second.id != first.id
+    stack.until(lambda: "lake_api_streams 0.0" in http.get("/metrics").text, "the streams are closed")
     assert second.meta.snapshots[0].snapshot_id == str(
         catalog.load_table("realtime.zone_activity").current_snapshot().snapshot_id
     )
+
+
+def test_a_stream_ends_with_its_key(api, settings, tables):
+    keys = Keys(settings.state_dir)
+    key, secret = keys.create("for a moment", frozenset({Scope.ANALYTICS}))
+    headers = {"Authorization": f"Bearer {secret}"}
+    path = f"{api.address}/api/v1/realtime/activity/stream"
+    with httpx.stream("GET", path, headers=headers, timeout=60) as response:
+        lines = response.iter_lines()
+        assert next(line for line in lines if line.startswith("event:")) == "event: activity"
+        keys.revoke(key.id)
+        assert not [line for line in lines if line.startswith("event:")], "nothing more, and an end"
 
 
 def test_operations_tell_the_lake_s_own_facts(client):

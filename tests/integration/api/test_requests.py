@@ -7,6 +7,7 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -117,6 +118,27 @@ def test_requests_made_from_the_document_end_as_it_says(api, tables, tmp_path):
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def test_a_key_made_by_the_command_reaches_its_scopes_until_it_is_revoked(api, tables, stack):
+    made = stack.lake("keys", "create", "a person", "--scope", "tables", "--expires", "1h")
+    assert made.returncode == 0, made.stderr
+    (key,) = made.stdout.split()
+    headers = {"Authorization": f"Bearer {key}"}
+
+    def statuses() -> list[int]:
+        paths = ("/api/v1/tables", "/api/v1/quality")
+        return [httpx.get(f"{api.address}{path}", headers=headers, timeout=60).status_code for path in paths]
+
+    assert statuses() == [200, 403]
+    assert stack.lake("keys", "revoke", key.split("_")[1]).returncode == 0
+    assert statuses() == [401, 401]
+    listed = json.loads(stack.lake("keys", "list", "--json").stdout)
+    (row,) = (row for row in listed if row["id"] == key.split("_")[1])
+    assert (row["state"], row["scopes"]) == ("revoked", ["tables"])
+    refused = stack.lake("keys", "create", "x", "--expires", "soon")
+    assert refused.returncode == 2
+    assert "12h, 90d or never" in refused.stderr
 
 
 def test_no_secret_is_in_the_log(api, client, settings):

@@ -96,18 +96,17 @@ class FareWatch:
         if self._usual is None:
             return Looked()
         held = {subject: alert.value for (rule, subject), alert in open_alerts.items() if rule == FARE.name}
-        told = np.array(list(held.values()), dtype=float)
-        went = {subject: (fare, bound) for subject, fare, bound in self._far(parts, key, -1, told)}
-        came = {subject: (fare, bound) for subject, fare, bound in self._far(parts, key, 1, told)}
+        went = {subject: (fare, bound) for subject, fare, bound in self._far(parts, key, -1, list(held.values()))}
+        came = {subject: (fare, bound) for subject, fare, bound in self._far(parts, key, 1, ())}
         news = {subject: far for subject, far in came.items() if went.get(subject) != far}
         found = [Finding(FARE.name, subject, fare, bound) for subject, (fare, bound) in news.items()]
         over = held.keys() & went.keys() - came.keys()
         return Looked(tuple(found), frozenset((FARE.name, subject) for subject in over))
 
     def _far(
-        self, parts: Sequence[Part], key: Sequence[str], sign: int, told: np.ndarray
+        self, parts: Sequence[Part], key: Sequence[str], sign: int, told: Sequence[float]
     ) -> Iterator[tuple[str, float, float]]:
-        """Key, fare and bound of each row of such parts whose fare is far off, or was when its alert was raised."""
+        """Key, fare and bound of each row of such parts whose fare is far off, or is one that was told of."""
         assert self._usual is not None
         for part in parts:
             if part.sign != sign:

@@ -104,3 +104,10 @@ def test_an_alert_is_over_also_if_its_fare_is_not_unusual_any_more():
     watched = Watched()
     before = watched.file((1, 161, SHORT, Decimal("9.75")))
     assert watched.look(Part(before, None, -1), held=[raised("trip_id 1", 9.75)]) == ({}, {"trip_id 1"})
+
+
+def test_a_usual_fare_that_equals_another_trip_s_alert_is_no_finding():
+    watched = Watched()
+    came = watched.file((1, 161, FAR, Decimal(52)))
+    assert watched.look(Part(came, None, 1), held=[raised("trip_id 9", 52.0)]) == ({}, set())
+    assert watched.look(Part(came, None, -1), held=[raised("trip_id 9", 52.0)]) == ({}, set())

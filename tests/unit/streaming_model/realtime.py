@@ -29,8 +29,9 @@ from streaming_model.source import Source
 from streaming_model.tables import Kind, Row
 
 NOW = datetime(2026, 11, 21, 0, 2, tzinfo=UTC)
-"""Just after midnight, three weeks after New York's clocks went back."""
-_AGO = (0, 3, 40, 59, 61, 150, 24 * 60, 7 * 1440 + 1, 14 * 1440, 21 * 1440 + 60, 28 * 1440 + 30, 400 * 1440, -70)
+"""Just after midnight."""
+_AGO = (0, 40, 61, 1440, 7 * 1440 + 1, 14 * 1440, 21 * 1440 + 90, 400 * 1440, -70)
+"""Minutes. New York's clocks went back twenty days before: the same clock time lies an hour earlier then."""
 TIMES = tuple((NOW - timedelta(minutes=minutes)).isoformat() for minutes in _AGO)
 WATCHED = Watched("public.things", "at", "zone", "total", ("fare", "miles"))
 FIVE = timedelta(minutes=5)
@@ -44,7 +45,7 @@ class TripKind(Kind):
         return {
             "id": number,
             "at": None if value == 4 else TIMES[(3 * number + 5 * value) % len(TIMES)],
-            "zone": None if value == 5 and number % 2 else 1 + (number + value) % 2,
+            "zone": None if value == 5 and number % 2 else 2 if value == 3 else 1,
             "total": -cents if value == 2 else cents,
             "fare": None if value == 1 else cents * 2,
             "miles": None if value == 3 else cents * 3,

@@ -73,6 +73,7 @@ class Following:
         self._files = ThreadPoolExecutor(8, "realtime-file")
         self._following: tuple[RealtimeTables, Watch] | None = None
         self._is_loaded = False
+        self._began = datetime.now(UTC)
         self._thread = threading.Thread(target=self._run, name="following", daemon=True)
         self.status: dict[str, Any] = {"state": "waiting", "reason": ""}
 
@@ -159,7 +160,7 @@ class Following:
         if tables.position != before or self.status["state"] != "running":
             self.status = _described(tables.windows.committed, now, newest, time.monotonic() - started)
         behind = self.status["seconds_behind_source"]
-        health = Health(offered.progress.events, offered.progress.quarantined, newest, behind)
+        health = Health(offered.progress.events, offered.progress.quarantined, newest or self._began, behind)
         watch.look(parts, offered.view, offered.key, health, now)
         self.status = {**self.status, "alerts": len(watch.alerts.open)}
 

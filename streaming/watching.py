@@ -26,11 +26,13 @@ _ERROR_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Health:
-    """The stream as it says of itself: records applied and set aside so far, and the newest change's commit."""
+    """The stream as it says of itself: records applied and set aside so far, the newest change's commit (before one,
+    the start of the process), and how late that change was.
+    """
 
     events: int
     quarantined: int
-    newest: datetime | None
+    newest: datetime
     seconds_behind: float | None
 
 
@@ -47,8 +49,7 @@ class Conditions:
         scores = zip(busy["zone_id"].to_pylist(), busy["activity_score"].to_pylist(), strict=True)
         looks = [look(SURGE, {f"zone {zone}": score for zone, score in scores}, held)]
         looks.append(look(ERRORS, {subject: self._error_rate(health)}, held))
-        if health.newest is not None:
-            looks.append(look(SILENCE, {subject: (now - health.newest).total_seconds() / 60}, held))
+        looks.append(look(SILENCE, {subject: (now - health.newest).total_seconds() / 60}, held))
         if health.seconds_behind is not None:
             looks.append(look(LAG, {subject: health.seconds_behind}, held))
         return looks

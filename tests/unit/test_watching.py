@@ -39,8 +39,8 @@ def test_silence_and_lag_are_told_in_their_units():
     }
 
 
-def test_before_the_first_change_of_a_run_there_is_neither():
-    looks = Conditions().look(Health(0, 0, None, None), latest(), NOW, ())
+def test_before_the_first_change_of_a_run_there_is_no_lag():
+    looks = Conditions().look(Health(0, 0, NOW, None), latest(), NOW, ())
     assert not any(looked.found for looked in looks)
 
 

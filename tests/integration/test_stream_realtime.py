@@ -3,6 +3,7 @@
 import os
 import signal
 from datetime import UTC
+from uuid import uuid4
 
 import pytest
 
@@ -116,7 +117,7 @@ def alerts(stack, subject: str) -> list[tuple]:
 
 
 def test_a_fare_far_off_is_raised_once_also_across_a_kill_and_is_over_when_the_trip_is_cancelled(stack, own_trips):
-    trip = KEYS + 50_000
+    trip = KEYS + 50_000 + uuid4().int % 10**9
     stack.execute(
         f"""insert into trips (trip_id, pickup_at, pickup_location_id, trip_distance, fare_amount, tip_amount,
         tolls_amount, total_amount) values ({trip}, now(), 161, 1.2, 4321, 0, 0, 4321)"""

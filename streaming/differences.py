@@ -36,12 +36,11 @@ class View:
         """Whether any file of the other is still there: not after a truncate."""
         return not other.files or not self.files.keys().isdisjoint(other.files)
 
-    def is_before(self, other: View) -> bool:
-        """Whether it stands lower in the same topic."""
-        partitions = self.position.partitions
-        return self.is_of_the_copy(other) and any(
-            at.next_offset < other.position.next_offset(number) for number, at in partitions.items()
-        )
+    def is_before(self, position: Position) -> bool:
+        """Whether it stands lower in the same topic: another driver has come further."""
+        mine = self.position
+        same = (mine.topic_id, mine.generation) == (position.topic_id, position.generation)
+        return same and any(at.next_offset < position.next_offset(part) for part, at in mine.partitions.items())
 
 
 @dataclass(frozen=True)

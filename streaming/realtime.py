@@ -77,9 +77,11 @@ class RealtimeTables:
         Raises FencedError, ComponentError; then the tables must be loaded again.
         """
         base, parts = self.base, list[Part]()
-        if base is None or not (base.is_of_the_copy(view) and view.has_files_of(base)):
+        if self.position is not None and view.is_before(self.position):
+            log.info("the windows are further than this driver's mirror", table=self.windows.table.identifier)
+        elif base is None or not (base.is_of_the_copy(view) and view.has_files_of(base)):
             self._begin(view)
-        elif view.snapshot != base.snapshot and not view.is_before(base):
+        elif view.snapshot != base.snapshot:
             try:
                 parts = list(difference(base, view, self._store))
                 changes = by_day(self.measures.sums(parts))

@@ -47,7 +47,7 @@ def test_every_day_that_a_window_changes_is_among_the_affected():
         differ = {each for each in before if before[each] != after[each]}
         assert differ <= affected(day, TODAY), changed
         seen |= {each - day for each in differ}
-    assert {0, 1, *(7 * weeks for weeks in WEEKS)} <= seen
+    assert {0, 1} < seen and max(seen) >= 7 * max(WEEKS)
 
 
 @pytest.mark.parametrize("weeks", WEEKS)

@@ -1,13 +1,23 @@
 """Where the snapshot that the windows were made from cannot be compared with, they are made anew; otherwise never."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from streaming_model.lake import Metadata, Process, Snapshot, Warehouse
-from streaming_model.realtime import NOW, TRIPS, FollowingDriver, Turn, expected_windows, realtime_tables
+from streaming_model.realtime import (
+    NOW,
+    TRIPS,
+    FollowingDriver,
+    Turn,
+    expected_activity,
+    expected_windows,
+    realtime_tables,
+)
 from streaming_model.runs import Step
 from streaming_model.source import Source
 
+from streaming.activity import as_instant, window_end
 from streaming.realtime import RealtimeTables
 
 FOLLOW = Turn(Step(), True, 0, None, False)
@@ -87,3 +97,19 @@ def test_where_the_snapshot_or_its_file_is_gone_they_are_made_anew(beginnings, w
     driver.follow(FOLLOW, NOW)
     holds(warehouse, source)
     assert len(beginnings) == 2
+
+
+def test_one_that_was_fenced_forgets_what_it_knew():
+    warehouse, source = Warehouse(), source_of((0, 0), (1, 1))
+    first = brought(warehouse, source)
+    source.insert(TRIPS.row(3, 0))
+    source.insert(TRIPS.row(6, 0))
+    source.update(TRIPS.row(0, 3))
+    source.commit()
+    brought(warehouse, source)
+    later = NOW + timedelta(minutes=4)
+    for _ in range(2):  # the first time it finds that another moved the tables
+        first.follow(FOLLOW, later)
+    activity = realtime_tables(Process(warehouse)).activity.table
+    rows = sorted(activity.rows(), key=lambda row: (row["activity_timestamp"], row["zone_id"]))
+    assert rows == expected_activity(source.rows.values(), as_instant(window_end(later)))

@@ -170,7 +170,7 @@ _turn = st.builds(
         merges=st.booleans(),
     ),
     follows=st.sampled_from([True, True, False]),
-    minutes=st.sampled_from([0, 0, 0, 4, 70, 1440]),
+    minutes=st.sampled_from([0, 0, 0, 4, 70, 7 * 1440]),
     fuse=_fuse,
     dies_after=st.booleans(),
 )

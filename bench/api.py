@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 
 from bench import rivals, served, trips
-from bench.accounting import Watched
+from bench.accounting import Spending, Watched
 from bench.machine import Machine, describe, load_average
 from bench.process import api_process
 from catalog.readers import iceberg_catalog
@@ -33,7 +33,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one kind of request."""
+    """Milliseconds of one kind of request; `cpu_milliseconds` are the API's own for one of them, whatever else runs."""
 
     name: str
     kind: str
@@ -41,8 +41,9 @@ class Latency:
     median: float
     percentile_95: float
     largest: float
-    per_second: float | None = None
-    errors: int = 0
+    per_second: float
+    errors: int
+    cpu_milliseconds: float
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,6 @@ class Served:
     clients: int
     seconds: float
     latencies: list[Latency]
-    cpu_seconds: dict[str, float]
     peak_memory: dict[str, int]
     machine: Machine
 
@@ -74,22 +74,20 @@ def measure(settings: Settings, rows: int, clients: int, seconds: float, report:
     report(f"a lake with {rows:,} trips")
     with served.served(settings, rows) as lake, api_process(settings, rate="1000000/second") as api:
         latencies: list[Latency] = []
-        asking = Asking(api.address, {"Authorization": f"Bearer {api.key}"}, clients, seconds)
         watched = Watched({"API": api.pid}, "clients")
-        with watched.spending() as spending:
-            for endpoint in ENDPOINTS:
-                report(f"{endpoint.name}: {COLD} cold requests, then {clients} clients for {seconds:g} s")
-                latencies += [asking.cold(endpoint), asking.kept(endpoint, "kept")]
-            if served.TRIPS in lake.made:
-                report(f"{ENDPOINTS[0].name} while its table changes")
-                with _changing(settings, rows):
-                    latencies.append(asking.kept(ENDPOINTS[0], "kept, a commit a second"))
+        asking = Asking(api.address, {"Authorization": f"Bearer {api.key}"}, clients, seconds, watched)
+        for endpoint in ENDPOINTS:
+            report(f"{endpoint.name}: {COLD} cold requests, then {clients} clients for {seconds:g} s")
+            latencies += [asking.cold(endpoint), asking.kept(endpoint, "kept")]
+        if served.TRIPS in lake.made:
+            report(f"{ENDPOINTS[0].name} while its table changes")
+            with _changing(settings, rows):
+                latencies.append(asking.kept(ENDPOINTS[0], "kept, a commit a second"))
         memory = watched.peak_memory()
         for endpoint in ENDPOINTS:
             report(f"{endpoint.name} by pyiceberg")
             latencies.append(_rival(endpoint, settings))
-    machine = describe(settings, load_before)
-    return Served(lake.rows, clients, seconds, latencies, spending.cpu_seconds, memory, machine)
+    return Served(lake.rows, clients, seconds, latencies, memory, describe(settings, load_before))
 
 
 ENDPOINTS = (
@@ -112,22 +110,25 @@ class Asking:
     headers: dict[str, str]
     clients: int
     seconds: float
+    watched: Watched
 
     def cold(self, endpoint: Endpoint) -> Latency:
         """Requests that no answer is kept for, one after another."""
-        with httpx.Client(base_url=self.address, headers=self.headers, timeout=60) as client:
-            began, taken, errors = time.monotonic(), [], 0
+        taken, errors = [], 0
+        http = httpx.Client(base_url=self.address, headers=self.headers, timeout=60)
+        with http as client, self.watched.spending() as spending:
             for n in range(COLD):
                 before = time.perf_counter()
                 response = client.get(endpoint.path, params=endpoint.fresh(n))
                 taken.append(time.perf_counter() - before)
                 errors += response.is_error
-        return _latency(endpoint.name, "cold, one client", taken, time.monotonic() - began, errors)
+        return _latency(endpoint.name, "cold, one client", taken, spending, errors)
 
     def kept(self, endpoint: Endpoint, kind: str) -> Latency:
         """All clients at once; each asks again as soon as it has its answer."""
-        taken, errors = asyncio.run(self._together(endpoint))
-        return _latency(endpoint.name, f"{kind}, {self.clients} clients", taken, self.seconds, errors)
+        with self.watched.spending() as spending:
+            taken, errors = asyncio.run(self._together(endpoint))
+        return _latency(endpoint.name, f"{kind}, {self.clients} clients", taken, spending, errors)
 
     async def _together(self, endpoint: Endpoint) -> tuple[list[float], int]:
         taken: list[float] = []
@@ -149,12 +150,13 @@ class Asking:
 
 
 def _rival(endpoint: Endpoint, settings: Settings) -> Latency:
-    began, taken = time.monotonic(), []
-    for _ in range(RIVAL):
-        before = time.perf_counter()
-        endpoint.rival(settings)
-        taken.append(time.perf_counter() - before)
-    return _latency(endpoint.name, "pyiceberg, in process", taken, time.monotonic() - began, 0)
+    taken = []
+    with Watched({}, "API").spending() as spending:
+        for _ in range(RIVAL):
+            before = time.perf_counter()
+            endpoint.rival(settings)
+            taken.append(time.perf_counter() - before)
+    return _latency(endpoint.name, "pyiceberg, in process", taken, spending, 0)
 
 
 @contextmanager
@@ -178,7 +180,7 @@ def _changing(settings: Settings, rows: int) -> Iterator[None]:
         committing.join()
 
 
-def _latency(name: str, kind: str, taken: list[float], seconds: float, errors: int) -> Latency:
+def _latency(name: str, kind: str, taken: list[float], spending: Spending, errors: int) -> Latency:
     milliseconds = np.asarray(taken) * 1000
     return Latency(
         name,
@@ -187,6 +189,7 @@ def _latency(name: str, kind: str, taken: list[float], seconds: float, errors: i
         round(float(np.median(milliseconds)), 1),
         round(float(np.percentile(milliseconds, 95)), 1),
         round(float(milliseconds.max()), 1),
-        round(len(taken) / seconds, 1),
+        round(len(taken) / spending.wall_seconds, 1),
         errors,
+        round(1000 * spending.cpu_seconds["API"] / len(taken), 2),
     )

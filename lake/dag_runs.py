@@ -64,10 +64,11 @@ class Airflow:
         return DagRun(dag, run_id, self._ask("GET", path)["state"], states)
 
     def newest_since(self, dag: str, moment: datetime) -> str | None:
-        """The id of the newest run that was queued after `moment`, however it came about."""
-        order = {"order_by": "-queued_at", "limit": 1, "queued_at_gte": moment.isoformat()}
-        runs = self._ask("GET", f"/api/v2/dags/{dag}/dagRuns", params=order)["dag_runs"]
-        return str(runs[0]["dag_run_id"]) if runs else None
+        """The id of the newest run, however it came about, if it was queued after `moment`."""
+        newest = {"order_by": "-id", "limit": 1}
+        runs = self._ask("GET", f"/api/v2/dags/{dag}/dagRuns", params=newest)["dag_runs"]
+        queued = [run for run in runs if datetime.fromisoformat(run["queued_at"]) >= moment]
+        return str(queued[0]["dag_run_id"]) if queued else None
 
     def await_end(
         self, dag: str, run_id: str, seconds: float, report: Callable[[str], None] = lambda line: None
@@ -87,11 +88,13 @@ class Airflow:
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         try:
             answer = self._client.request(method, path, **more)
-            answer.raise_for_status()
-        except httpx.HTTPError as refused:
+        except httpx.HTTPError as silent:
             raise ComponentError(
-                f"Airflow at {self._address} refused {method} {path}: {refused}", remedy="lake up --with airflow"
-            ) from refused
+                f"Airflow at {self._address} does not answer: {silent}", remedy="lake up --with airflow"
+            ) from silent
+        if answer.is_error:
+            said = f"{answer.status_code} {answer.text[:300]}"
+            raise ComponentError(f"Airflow at {self._address} refused {method} {path}: {said}")
         return answer.json()
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from catalog.errors import BatchError
 from catalog.settings import Settings, load_settings
 from lake.app import app
+from lake.rows import print_wide
 
 if TYPE_CHECKING:
     from batch.models.training import Model, Trained
@@ -57,7 +58,7 @@ def train(origin: Of = Origin.TLC, as_json: Json = False) -> None:
             model = registry.add(trained, run)
         found[model.version] = {"scores": trained.scores, "parameters": trained.parameters}
         if not as_json:
-            Console().print(_scores(model, trained))
+            print_wide(_scores(model, trained))
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
@@ -84,7 +85,7 @@ def predict(
         factor, confidence = (_share(row[name]) for name in ("weather_impact_factor", "confidence_score"))
         peak = f"{row['busiest_demand']:.2f}"
         table.add_row(str(row["location_id"]), f"{row['demand']:.2f}", row["busiest_hour"], peak, factor, confidence)
-    Console().print(table)
+    print_wide(table)
 
 
 def _foreseen(settings: Settings, origin: str) -> tuple[str, list[dict[str, Any]]]:

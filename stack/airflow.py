@@ -67,6 +67,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW_HOME": str(folder(settings)),
         "PATH": path,
         "MALLOC_ARENA_MAX": "2",
+        # threads that fit a model and wait for each other leave the cores to other tasks instead of spinning
+        "OMP_WAIT_POLICY": "PASSIVE",
         # its processes write titles over their environment, by which we know whose they are
         "SPT_NOENV": "1",
     }

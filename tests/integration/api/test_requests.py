@@ -149,3 +149,14 @@ def test_no_secret_is_in_the_log(api, client, settings):
     secrets = [api.key, api.key.split("_")[2], *settings.secrets.model_dump().values()]
     assert not [secret for secret in secrets if secret in text]
     assert "Traceback" not in text
+
+
+def test_the_benchmark_asks_the_lake_that_is_there_and_leaves_it(stack, catalog, tables):
+    before = catalog.load_table("taxi_cdc.trips").current_snapshot().snapshot_id
+    done = stack.lake("bench", "api", "--rows", "1000", "--clients", "4", "--seconds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    kinds = {each["kind"] for each in found["latencies"]}
+    assert kinds == {"cold, one client", "kept, 4 clients", "pyiceberg, in process"}
+    assert all(each["requests"] > 0 and each["errors"] == 0 for each in found["latencies"])
+    assert catalog.load_table("taxi_cdc.trips").current_snapshot().snapshot_id == before

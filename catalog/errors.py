@@ -10,8 +10,8 @@
     ├── HistoryError            a table, snapshot or time that the lake does not hold
     ├── QueryError              a query that an engine refused
     ├── BatchError              a batch step cannot do its work: its input, or a step before it, is not as it must be
-    │   └── UnavailableError    what it asked for did not come; the same step may go well later
-    ├── QualityError            rows that were to be published break a rule; nothing was published
+    │   ├── UnavailableError    what it asked for did not come; the same step may go well later
+    │   └── QualityError        rows that were to be published break a rule; nothing was published
     └── VerificationError       a table could not be compared (not: it differs)
 
 A message says what failed, on what, and what to do now; `remedy` holds the last part.

@@ -112,13 +112,12 @@ def _bring_up(
     cancelled: threading.Event,
 ) -> float:
     """Prepare, start, wait for an answer, finish. Seconds that took."""
-    began = time.monotonic()
+    began, outcome = time.monotonic(), "failed"
     try:
         _bring_up_or_raise(settings, supervisor, component, step, report, cancelled)
-    except BaseException:
-        report(component.name, "failed")
-        raise
-    report(component.name, "ready")
+        outcome = "ready"
+    finally:
+        report(component.name, outcome)
     return time.monotonic() - began
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from catalog.tables.table import Column, Rule, Table, near_median, no_row, not_null, refers_to, unique, within
 
 WRITER = "comprehensive_analytics_pipeline"
-_ORIGIN = Column("origin", "string", "`tlc` (files, true dates) or `cdc` (mirror); never add them up", required=True)
-_DERIVED = Column("weather_derived", "boolean", "the weather is interpolated or moved, not observed; null if unknown")
+ORIGIN = Column("origin", "string", "`tlc` (files, true dates) or `cdc` (mirror); never add them up", required=True)
+DERIVED = Column("weather_derived", "boolean", "the weather is interpolated or moved, not observed; null if unknown")
 WEATHERLESS = 0.05
 """Share of hours whose weather may be unknown: TLC has a few trips of other years."""
 
@@ -31,7 +31,7 @@ TRIP_WEATHER_CORRELATION = Table(
     name="trip_weather_correlation",
     description="Trips of the whole city beside Central Park's weather, hour by hour, hours without trips included.",
     columns=(
-        _ORIGIN,
+        ORIGIN,
         Column("hour", "timestamp", "begin of the hour of the pick-ups", required=True),
         Column("weather_condition", "string", "as in weather.hourly_weather; null if unknown"),
         Column(
@@ -43,7 +43,7 @@ TRIP_WEATHER_CORRELATION = Table(
         Column("precipitation_mm", "double", "rain and melted snow of the hour, millimetres"),
         Column("wind_speed_kmh", "double", "kilometres per hour; null if unknown"),
         Column("humidity", "double", "relative, percent; null where the weather is derived"),
-        _DERIVED,
+        DERIVED,
     ),
     key=("origin", "hour"),
     partition=("origin", "months(hour)"),
@@ -68,7 +68,7 @@ ZONE_PERFORMANCE_METRICS = Table(
     name="zone_performance_metrics",
     description="Each zone on each New York day, days without pick-ups included once the zone had one.",
     columns=(
-        _ORIGIN,
+        ORIGIN,
         Column("trip_date", "date", "New York day of the pick-ups", required=True),
         Column("location_id", "int", "taxi zone, see reference.taxi_zones", required=True),
         Column("zone_name", "string", "several zones can share a name"),
@@ -92,7 +92,7 @@ ZONE_PERFORMANCE_METRICS = Table(
             "1 draws the score of few pick-ups to 0. 0 without a wet hour, null if the weather is unknown",
         ),
         Column("wet_hours", "int", "hours of the day with 0.1 mm or more", required=True),
-        _DERIVED,
+        DERIVED,
     ),
     key=("origin", "trip_date", "location_id"),
     partition=("origin", "months(trip_date)"),
@@ -116,7 +116,7 @@ SURGE_INSIGHT = Table(
     name="surge_insight",
     description="When a zone is busy and when it surged, by weekday and hour of New York; hours with a pick-up only.",
     columns=(
-        _ORIGIN,
+        ORIGIN,
         Column("location_id", "int", "taxi zone, see reference.taxi_zones", required=True),
         Column("zone_name", "string", "several zones can share a name"),
         Column("borough", "string", ""),

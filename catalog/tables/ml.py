@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from catalog.tables.analytics import DERIVED, ORIGIN, WRITER
 from catalog.tables.table import Column, Table, no_row, not_null, refers_to, unique, within
 
-WRITER = "comprehensive_analytics_pipeline"
-_ORIGIN = Column("origin", "string", "`tlc` (files, true dates) or `cdc` (mirror); never add them up", required=True)
-_DERIVED = Column("weather_derived", "boolean", "the weather is interpolated or moved, not observed; null if unknown")
 _CALENDAR = (
     Column("local_hour", "int", "hour of day in New York, 0 to 23", required=True),
     Column("weekday", "int", "in New York, 1 is Sunday, 7 Saturday", required=True),
@@ -23,7 +21,7 @@ DEMAND_FEATURES = Table(
     name="demand_prediction_features",
     description="Every zone in every hour, and what is known 24 hours before that hour begins; the next 24 hours too.",
     columns=(
-        _ORIGIN,
+        ORIGIN,
         Column("location_id", "int", "taxi zone of the pick-ups, see reference.taxi_zones", required=True),
         Column("hour", "timestamp", "begin of the hour", required=True),
         Column("pickups", "bigint", "what came: counted trips that began; null as long as the hour is not over"),
@@ -46,7 +44,7 @@ DEMAND_FEATURES = Table(
         *_WEATHER,
         Column("humidity", "double", "relative, percent; null where the weather is derived"),
         Column("weather_condition", "string", "as in weather.hourly_weather; null if unknown"),
-        _DERIVED,
+        DERIVED,
     ),
     key=("origin", "location_id", "hour"),
     partition=("origin", "months(hour)"),
@@ -82,7 +80,7 @@ DEMAND_PREDICTIONS = Table(
             "share of the last 28 days, at this zone and hour of day, whose interval, foreseen a day ahead by the same "
             "model, held what came; about 0.9 or more when all is well, null with fewer than 7 such hours",
         ),
-        _DERIVED,
+        DERIVED,
         Column("origin", "string", "the trips that it was learned from and speaks of, `tlc` or `cdc`", required=True),
         Column(
             "shift_weeks",
@@ -114,7 +112,7 @@ FARE_PREDICTIONS = Table(
     name="fare_prediction_features",
     description="Every counted trip, what is known as it begins and where it goes, and the fare foreseen from that.",
     columns=(
-        _ORIGIN,
+        ORIGIN,
         Column("trip", "string", "`file#row` of TLC's file, or the trip_id of a new one", required=True),
         Column("pickup_at", "timestamp", "", required=True),
         Column("location_id", "int", "zone of the pick-up", required=True),
@@ -132,7 +130,7 @@ FARE_PREDICTIONS = Table(
         Column("mean_fare_before", "double", "of those trips, US dollars; null without one"),
         Column("temperature_celsius", "double", "degrees Celsius"),
         Column("precipitation_mm", "double", "rain and melted snow of the hour, millimetres"),
-        _DERIVED,
+        DERIVED,
         Column("fare_amount", "double", "what it was: US dollars, without tips, tolls and surcharges", required=True),
         Column("predicted_fare", "double", "the median that is expected, US dollars", required=True),
         Column("fare_lower", "double", "lower end of the 90 % interval, US dollars", required=True),

@@ -39,8 +39,8 @@ def steps() -> Steps:
 def up(without: Without = None, groups: With = None) -> None:
     """Start the stack, or what of it does not run, and wait until every component answers a real request.
 
-    The first start creates databases, topics and the connector. Running it again is harmless, and heals after a crash.
-    A group that was added before goes on running.
+    The first start downloads what is missing and creates databases, topics and the connector. Running it again is
+    harmless, and heals after a crash. A group that was added before goes on running.
     """
     from lake.stack_view import Progress, render_addresses, render_login
     from stack import airflow, control
@@ -58,7 +58,11 @@ def up(without: Without = None, groups: With = None) -> None:
 
 
 def install(groups: tuple[str, ...]) -> None:
-    """Make the environments that these groups need and the core does not."""
+    """Bring what is not in the environment yet: the Java files, and Airflow's own environment where it is asked for."""
+    from stack import jars
+
+    if jars.problems(jars.Jars()):
+        subprocess.run([PROJECT / "scripts" / "download_jars.sh"], check=True)
     if "airflow" in groups:
         subprocess.run([PROJECT / "scripts" / "setup", "--quiet", "airflow"], check=True)
 

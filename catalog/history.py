@@ -130,11 +130,11 @@ def snapshot_at(table: Table, when: datetime) -> int:
 
 def parse_instant(text: str, now: datetime | None = None) -> datetime:
     """An ISO 8601 time, UTC unless it names a zone, or a time ago such as `-5m`. Raises HistoryError."""
-    if match := _AGO.fullmatch(text):
-        return (now or datetime.now(UTC)) - timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
+        if match := _AGO.fullmatch(text):
+            return (now or datetime.now(UTC)) - timedelta(**{_UNITS[match[2]]: int(match[1])})
         parsed = datetime.fromisoformat(text)
-    except ValueError as wrong:
+    except (ValueError, OverflowError) as wrong:
         raise HistoryError(
             f"{text!r} is no time", remedy="write time:2026-01-31T12:00:00Z, or time:-5m for five minutes ago"
         ) from wrong

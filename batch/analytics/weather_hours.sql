@@ -16,12 +16,18 @@ with record as (
     where location_id = 1 and shift_weeks is null
 ),
 
+-- the year of the trips that are replayed, to the end of the record that ships: a source that measures has now as well
+replayable as (
+    select * from record
+    where local_hour < timestamp'2020-01-04'
+),
+
 reach as (
     select
         min(local_hour) as first_hour,
         max(local_hour) as last_hour,
         make_dt_interval(7 * :shift_weeks) as shift
-    from record
+    from replayable
 ),
 
 replayed as (
@@ -48,9 +54,9 @@ candidates as (
 ),
 
 sources as (
-    select candidates.hour, min_by(record.hour, candidates.days) as source_hour
+    select candidates.hour, min_by(replayable.hour, candidates.days) as source_hour
     from candidates
-    inner join record on record.hour = candidates.source_hour
+    inner join replayable on replayable.hour = candidates.source_hour
     group by candidates.hour
 )
 

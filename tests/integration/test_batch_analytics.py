@@ -12,6 +12,7 @@ from analytics_model import NEW_YORK, Origin, instant
 from batch.analytics import sources
 from batch.analytics.sources import Source
 from batch.analytics.steps import TRANSFORMS, publish
+from batch.analytics.views import statement
 from batch.job import Job, Run
 from batch.shift import replay_shift
 from batch.steps import run
@@ -117,6 +118,20 @@ def test_a_missing_source_is_named_with_the_dag_that_loads_it(batch_job, monkeyp
 def test_the_replays_shift_is_found_from_the_mirror(stack):
     ((weeks,),) = stack.source("select max(shift_weeks) from replay where mode = 'load'")
     assert replay_shift(stack.settings) == weeks
+
+
+def test_weather_measured_now_does_not_stretch_the_replayed_year(spark, results):
+    held = spark.table("weather.hourly_weather")
+    measured = held.where("location_id = 1 and shift_weeks is null").limit(1).toPandas()
+    measured["observed_at"] = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    held.unionByName(spark.createDataFrame(measured, held.schema)).createOrReplaceTempView("with_measured")
+    text = statement("weather_hours")
+
+    def replayed(text: str) -> tuple[Any, ...]:
+        hours = spark.sql(text, args={"shift_weeks": 300}).where("origin = 'cdc'")
+        return tuple(hours.selectExpr("count(*)", "min(hour)", "max(hour)").first())
+
+    assert replayed(text.replace("weather.hourly_weather", "with_measured")) == replayed(text)
 
 
 def test_every_hour_stands_beside_its_weather(stack, city):

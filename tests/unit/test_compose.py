@@ -217,7 +217,7 @@ def test_airflows_processes_are_the_embedded_ones_and_share_what_they_keep(monke
         assert Path(program) == airflow.PROGRAM
         started = SERVICES[name]["command"]
         assert started[:3] == ["python", "-m", "stack.run_airflow"] and started[3 : 3 + len(embedded)] == embedded
-        assert SERVICES[name]["volumes"] == ["airflow:/var/lib/lakehouse"]
+        assert SERVICES[name]["volumes"] == ["state:/var/lib/lakehouse"]
         assert environment(name) == environment("airflow-scheduler")
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)

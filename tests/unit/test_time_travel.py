@@ -84,3 +84,9 @@ def test_names_and_lsns_as_people_write_them():
     names = ("trips", "public.trips", "taxi_cdc.trips", "iceberg.taxi_cdc.trips")
     assert {lake_name(name) for name in names} == {"taxi_cdc.trips"}
     assert lsn_text(lsn_number("16/B374D848")) == "16/B374D848"
+
+
+@pytest.mark.parametrize("text", ["-99999999999d", "tomorrow", "2026-13-01"])
+def test_a_time_that_is_none_is_refused(text):
+    with pytest.raises(HistoryError, match="is no time"):
+        parse_instant(text)

@@ -46,6 +46,7 @@ def comprehensive_analytics_pipeline() -> None:
         "ml_features",
         "models features",
         "train={{ params.train }}",
+        "now={{ dag_run.run_after.isoformat() }}",
         minutes=120,
         doc_md="Features, models where there are none, and the predictions of the next 24 hours.",
     )

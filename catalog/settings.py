@@ -23,6 +23,8 @@ SAMPLE = PROJECT / "data"
 PREFIX = "LAKE_"
 CATALOG = "iceberg"
 """Name of the Iceberg catalog in Spark, Trino and DuckDB."""
+MARKER = "LAKEHOUSE_COMPONENT"
+"""Variable in the environment of every process of a stack: `name@state folder`."""
 
 
 class Settings(BaseSettings):
@@ -49,6 +51,13 @@ class Settings(BaseSettings):
     spark_worker_ui_port: int = 8071
     airflow_port: int = 8080
     api_port: int = 8000
+    trino_port: int = 8090
+    kafka_metrics_port: int = Field(9404, description="where the broker's Java is asked for its metrics")
+    connect_metrics_port: int = Field(9405, description="the same of Kafka Connect")
+    catalog_metrics_port: int = Field(9406, description="the same of the REST catalog")
+    stream_metrics_port: int = Field(9407, description="where the streaming job is asked for its metrics")
+    prometheus_port: int = 9090
+    dashboard_port: int = 8501
 
     source_host: str | None = Field(None, description="the source database's host; the embedded Postgres when unset")
     source_port: int | None = None
@@ -57,6 +66,7 @@ class Settings(BaseSettings):
     connect_url: str | None = Field(None, description="Kafka Connect's REST address; the embedded worker when unset")
     s3_endpoint: str | None = Field(None, description="the S3 endpoint; the embedded store when unset")
     catalog_uri: str | None = Field(None, description="the REST catalog's address; the embedded server when unset")
+    trino_url: str | None = Field(None, description="Trino's address; the embedded server when unset")
     spark_ui_host: str | None = None
     airflow_url: str | None = Field(None, description="Airflow's address; the embedded API server when unset")
     airflow_postgres: str | None = Field(
@@ -117,10 +127,12 @@ class Settings(BaseSettings):
     api_url: str | None = Field(None, description="the API's address for its client; the local API when unset")
     api_key: SecretStr | None = Field(None, description="the client's key, made by `lake keys create`")
     api_cursor_key: SecretStr | None = Field(None, description="signs the API's page cursors; generated when unset")
+    dashboard_key: SecretStr | None = Field(None, description="the dashboard's own API key; generated when unset")
     api_rate: str = Field("1200/minute", description="requests that one API key may make, in a moving window")
     api_query_seconds: float = Field(10.0, gt=0, description="longest time of one query behind the API")
     api_memory: str = Field("1GB", description="most memory of the API's queries together")
     java_home: Path | None = Field(None, description="a Java 17+ runtime; found on the machine when unset")
+    java25_home: Path | None = Field(None, description="a full JDK 25+ for Trino; found on the machine when unset")
     ivy_settings: Path | None = Field(None, description="Ivy's resolver settings, for a mirror of Maven Central")
 
     @field_validator("state_dir")
@@ -147,6 +159,7 @@ class Settings(BaseSettings):
             "airflow_key": self.airflow_secret_key,
             "spark_key": self.spark_secret_key,
             "api_cursor_key": self.api_cursor_key,
+            "dashboard_key": self.dashboard_key,
         }
         chosen = {name: value.get_secret_value() for name, value in given.items() if value is not None}
         if len(chosen) == len(given):
@@ -182,6 +195,16 @@ class Settings(BaseSettings):
     def api(self) -> str:
         """Base address of the API."""
         return self.api_url or f"http://{self.host}:{self.port('api')}"
+
+    @property
+    def dashboard(self) -> str:
+        """Base address of the dashboard."""
+        return f"http://{self.host}:{self.port('dashboard')}"
+
+    @property
+    def trino(self) -> str:
+        """Base address of Trino."""
+        return self.trino_url or f"http://{self.host}:{self.port('trino')}"
 
     @property
     def airflow_database(self) -> str:

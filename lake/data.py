@@ -22,6 +22,7 @@ class EngineName(StrEnum):
 
     DUCKDB = "duckdb"
     SPARK = "spark"
+    TRINO = "trino"
 
 
 class Format(StrEnum):
@@ -36,16 +37,26 @@ class Format(StrEnum):
 def sql_command(
     query: Annotated[str | None, typer.Argument(help="One statement; read from standard input when left out.")] = None,
     engine: Annotated[
-        EngineName, typer.Option(help="DuckDB starts in half a second, Spark in ten.")
+        EngineName,
+        typer.Option(help="DuckDB starts in half a second, Spark in ten; Trino runs with `lake up --with trino`."),
     ] = EngineName.DUCKDB,
     as_of: Annotated[
-        str | None, typer.Option(help="The past: time:2026-01-31T12:00:00Z, time:-5m or snapshot:ID, for every table.")
+        str | None,
+        typer.Option(help="The past: time:2026-01-31T12:00:00Z, time:-5m, snapshot:ID or lsn:0/1A2B3C, for every table."),
     ] = None,
     output: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = Format.TABLE,
 ) -> None:
     """Ask the lake in SQL: tables are `taxi_cdc.trips` or `iceberg.taxi_cdc.trips`.
 
     lake sql "select count(*) from taxi_cdc.trips" --as-of time:-10m
+
+    A time or a snapshot shows tables as they were visible then, maybe with half of a transaction. An LSN shows mirrors
+    as Postgres held them: whole transactions, from their commit on. `select pg_current_wal_insert_lsn()` tells where
+    Postgres is; every `previous_commit_lsn` of a changelog is the place of a commit.
+
+    A query may name its own times: `trips version as of ID` (Spark), `trips at (version => ID)` (DuckDB), `trips for
+    version as of ID` (Trino). What changed between two points is in the changelog: `select op, key, before, after from
+    taxi_cdc.trips_cdc where lsn between … and …`.
     """
     from catalog.time_travel import AsOf
     from lake.queries import Answers, prompt
@@ -89,10 +100,13 @@ def verify(
     Ends with 0 when all is equal, 1 when something differs, 2 when a table could not be verified.
     """
     from catalog.verification import verify as run
+    from catalog.verified import keep
     from lake.rows import VerificationProgress, print_wide, verification_tables
 
+    settings = load_settings()
     with VerificationProgress(Console(stderr=True)) as progress:
-        report = run(load_settings(), tables, timeout, progress.report)
+        report = run(settings, tables, timeout, progress.report)
+    keep(settings.state_dir, report)
     if as_json:
         print(json.dumps(report.as_json(), indent=2))  # noqa: T201
     else:

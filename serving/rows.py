@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -85,6 +85,16 @@ class DashboardStats(Row):
     last_pickup_at: datetime | None
 
 
+class HourOfTrips(Row):
+    """A full hour of trips, by pick-up."""
+
+    hour: datetime = Field(description="its begin")
+    trips: int
+    revenue: Money = Field(description="sum of total_amount")
+    average_fare: float | None = Field(description="mean fare_amount; null without trips")
+    active_zones: int = Field(description="zones with a pick-up")
+
+
 class Trip(Row):
     """A trip as it stands in the mirror."""
 
@@ -154,6 +164,19 @@ class DemandPrediction(Row):
     made_at: datetime | None
 
 
+class PredictionAccuracy(Row):
+    """Predictions of one hour that is over, made before it began, against what came."""
+
+    origin: str
+    prediction_hour: datetime
+    zones: int = Field(description="of which both are known")
+    predicted_demand: float = Field(description="sum over these zones")
+    pickups: int = Field(description="what came there")
+    mean_absolute_error: float = Field(description="pick-ups by zone")
+    share_within_interval: float = Field(description="of the zones; 0.9 is what is aimed at")
+    derived: bool = Field(description="whether the weather they rest on is derived")
+
+
 class ZoneActivity(Row):
     """A zone's newest window of the last hour."""
 
@@ -182,56 +205,3 @@ class LakeTable(Row):
     snapshot_id: str | None
     committed_at: datetime | None
     columns: list[ColumnShape]
-
-
-class QualityResult(Row):
-    """What one rule found when it was last asked about an interval."""
-
-    dataset: str
-    interval: str
-    rule: str
-    severity: str
-    passed: bool
-    rows: int
-    breaches: int
-    tolerance: float
-    sample: str | None = Field(description="some of the rows that broke it, as JSON")
-    run_id: str
-    checked_at: datetime
-
-
-class PipelineTable(Row):
-    """How far a table is."""
-
-    table: str
-    rows: int | None
-    snapshot_id: str | None
-    committed_at: datetime | None
-    age_seconds: float | None
-    position: Position | None
-    state: str | None = Field(description="of the stream, for tables that it writes: running, copying or stopped")
-    reason: str | None = Field(description="why it is stopped")
-
-
-class BatchRun(Row):
-    """The newest run that loaded a dataset."""
-
-    dataset: str
-    run_id: str
-    interval: str
-    status: str
-    rows_in: int | None
-    accepted: int | None
-    quarantined: int | None
-    message: str | None
-    finished_at: datetime
-
-
-class PipelineStatus(Row):
-    """The lake's own facts, and what the streaming job says of itself where it runs beside the API."""
-
-    tables: list[PipelineTable]
-    batch_runs: list[BatchRun]
-    quarantined_events: int | None = Field(description="of the stream, all in all; null where it has made no table")
-    quarantined_rows: int | None = Field(description="of batch loads, at present")
-    stream: dict[str, Any] | None = Field(description="state, error and updated_at; null where it is not local")

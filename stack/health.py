@@ -51,6 +51,18 @@ def ask_connect(settings: Settings) -> str:
     return ", ".join(names) or "no connector"
 
 
+def ask_api(settings: Settings) -> str:
+    """Whether the API reaches the REST catalog and the store."""
+    get_json(f"{settings.api}/readyz")
+    return "GET /readyz"
+
+
+def ask_dashboard(settings: Settings) -> str:
+    """The dashboard's own health page."""
+    httpx.get(f"{settings.dashboard}/_stcore/health", timeout=REQUEST_SECONDS, trust_env=False).raise_for_status()
+    return "GET /_stcore/health"
+
+
 def ask_stream(settings: Settings) -> str:
     """The job's own status, fresh, and the Spark UI."""
     written = json.loads((settings.state_dir / STREAM_FILE).read_text())

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from catalog.settings import Settings
+from catalog.settings import MARKER, Settings
 from stack import postgres
-from stack.commands import MARKER
 
 END_SECONDS = 8.0
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)

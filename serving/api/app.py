@@ -12,18 +12,19 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette import types
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from catalog.settings import Settings
 from serving.api.access import Access
 from serving.api.answering import Answering
 from serving.api.cursors import Cursors
 from serving.api.heads import Heads
-from serving.api.keys import Keys
+from serving.api.keys import DASHBOARD, Keys, Scope
 from serving.api.lake import Lake
 from serving.api.memory import Answers
 from serving.api.metrics import Metrics
+from serving.api.pipeline import Pipeline
 from serving.api.problems import Problem, add_handlers
 from serving.api.routes import analytics, dashboard, health, operations, realtime, tables
 
@@ -57,7 +58,10 @@ def create_app(settings: Settings) -> FastAPI:
     state = app.state
     state.settings, state.open_streams = settings, 0
     state.metrics, state.heads = Metrics(), Heads(settings)
-    state.access = Access(Keys(settings.state_dir), settings.api_rate)
+    keys = Keys(settings.state_dir)
+    keys.ensure(DASHBOARD, settings.secrets.dashboard_key, frozenset(Scope))
+    state.access = Access(keys, settings.api_rate)
+    state.pipeline = Pipeline(settings, state.heads)
     answers = Answers(Lake(settings, state.heads, state.metrics), state.metrics, background)
     state.answering = Answering(answers, Cursors(settings.secrets.api_cursor_key))
     for topic in (dashboard, analytics, realtime, tables, operations, health):
@@ -71,10 +75,10 @@ def create_app(settings: Settings) -> FastAPI:
 class Told:
     """Gives every request an id, counts it and says it in the log: no parameters, no key, only the key's id."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: types.ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -82,7 +86,7 @@ class Told:
         given, began, status = Headers(scope=scope).get("x-request-id", ""), time.monotonic(), 500
         scope["request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
-        async def send_with_id(message: Message) -> None:
+        async def send_with_id(message: types.Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -94,7 +98,7 @@ class Told:
         finally:
             self._tell(scope, status, time.monotonic() - began)
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+    def _tell(self, scope: types.Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unrouted")
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)

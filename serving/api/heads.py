@@ -108,6 +108,12 @@ class Heads:
         except HistoryError as gone:
             raise ProblemError("snapshot-gone", str(gone.args[0])) from gone
 
+    def since(self, table: str, moment: datetime) -> list[HistoryEntry]:
+        """Snapshots of a table's main line committed since then, newest first; none where there is no such table."""
+        loaded = self._load(table)
+        entries = table_history(loaded) if loaded is not None else []
+        return [entry for entry in entries if entry.committed_at >= moment]
+
     def tables(self, *, within: float = FRESH_SECONDS) -> list[str]:
         """Names of all tables, in order, as of `within` seconds."""
         kept_at, names = self._names

@@ -21,6 +21,8 @@ from catalog.errors import ConfigurationError
 
 FILE_NAME = "api-keys.sqlite"
 PREFIX = "lake"
+DASHBOARD = "dashboard"
+"""Id of the dashboard's key."""
 _TABLE = """
 create table if not exists keys (
     id text primary key, name text not null, scopes text not null, hash blob not null,
@@ -80,7 +82,23 @@ class Keys:
         )
         with self._open() as database:
             database.execute("insert into keys values (?, ?, ?, ?, ?, ?, null)", row)
-        return key, f"{PREFIX}_{key_id}_{secret}"
+        return key, written(key_id, secret)
+
+    def ensure(self, key_id: str, secret: str, scopes: frozenset[Scope]) -> None:
+        """Have a key of that id, named as it, which does not end. One that was revoked stays revoked."""
+        row = (
+            key_id,
+            key_id,
+            " ".join(sorted(scopes)),
+            sha256(secret.encode()).digest(),
+            datetime.now(UTC).isoformat(),
+        )
+        statement = (
+            "insert into keys values (?, ?, ?, ?, ?, null, null)"
+            " on conflict (id) do update set scopes = excluded.scopes, hash = excluded.hash"
+        )
+        with self._open() as database:
+            database.execute(statement, row)
 
     def revoke(self, key_id: str) -> Key:
         """End a key at once. Raises ConfigurationError for an id that no key has."""
@@ -123,6 +141,11 @@ class Keys:
                 yield database
         finally:
             database.close()
+
+
+def written(key_id: str, secret: str) -> str:
+    """A key as it is presented."""
+    return f"{PREFIX}_{key_id}_{secret}"
 
 
 def _key(row: tuple[str, str, str, bytes, str, str | None, str | None]) -> Key:

@@ -13,7 +13,12 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from catalog.errors import ConfigurationError
-from serving.rows import DashboardStats, Meta, PipelineStatus, ZoneActivity
+from serving.rows import (
+    DashboardStats,
+    Meta,
+    ZoneActivity,
+)
+from serving.status import PipelineStatus
 
 if TYPE_CHECKING:
     import pandas

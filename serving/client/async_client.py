@@ -16,7 +16,16 @@ from serving.client import calls
 from serving.client.answers import ActivityEvent, Rows, Stats, Status, rows_of, together
 from serving.client.calls import PAGE, Call, Origin
 from serving.client.transport import ARROW, JSON, TRANSIENT, Patience, checked, connection, pause, unreachable
-from serving.rows import LakeTable, QualityResult, Row, WeatherImpact, ZoneActivity, ZonePerformance
+from serving.rows import (
+    HourOfTrips,
+    LakeTable,
+    PredictionAccuracy,
+    Row,
+    WeatherImpact,
+    ZoneActivity,
+    ZonePerformance,
+)
+from serving.status import QualityResult
 
 if TYPE_CHECKING:
     import pandas
@@ -66,6 +75,14 @@ class AsyncLakehouseClient:
     ) -> pandas.DataFrame:
         """Expected pick-ups of every zone in the hours to come, with their interval."""
         return (await self._rows(calls.demand(hours_ahead, location_id, as_of))).to_pandas()
+
+    async def get_trip_series(self, hours: int = 168, *, as_of: str | None = None) -> Rows[HourOfTrips]:
+        """Trips, revenue and fares by full hour."""
+        return await self._rows(calls.series(hours, as_of))
+
+    async def get_prediction_accuracy(self, hours: int = 168, *, as_of: str | None = None) -> Rows[PredictionAccuracy]:
+        """How far predictions of hours that are over were from what came."""
+        return await self._rows(calls.accuracy(hours, as_of))
 
     async def get_zone_performance(
         self,

@@ -12,14 +12,16 @@ from pydantic import BaseModel
 
 from serving.rows import (
     DemandPrediction,
+    HourOfTrips,
     LakeTable,
-    QualityResult,
+    PredictionAccuracy,
     Row,
     Trip,
     WeatherImpact,
     ZoneActivity,
     ZonePerformance,
 )
+from serving.status import QualityResult
 
 PAGE = 1000
 """Most rows of one answer."""
@@ -52,6 +54,11 @@ def trips(location_id: int | None, since: datetime | None, as_of: str | None) ->
     return Call("/api/v1/trips/recent", Trip, {"location_id": location_id, "since": since, "as_of": as_of})
 
 
+def series(hours: int, as_of: str | None) -> Call[HourOfTrips]:
+    """Trips by hour."""
+    return Call("/api/v1/dashboard/series", HourOfTrips, {"hours": hours, "as_of": as_of})
+
+
 def zones(
     origin: Origin, since: date | None, until: date | None, borough: str | None, as_of: str | None
 ) -> Call[ZonePerformance]:
@@ -70,6 +77,11 @@ def demand(hours_ahead: int, location_id: int | None, as_of: str | None) -> Call
     """Hours to come."""
     parameters = {"hours_ahead": hours_ahead, "location_id": location_id, "as_of": as_of}
     return Call("/api/v1/predictions/demand", DemandPrediction, parameters)
+
+
+def accuracy(hours: int, as_of: str | None) -> Call[PredictionAccuracy]:
+    """Hours that were foreseen and are over."""
+    return Call("/api/v1/predictions/accuracy", PredictionAccuracy, {"hours": hours, "as_of": as_of})
 
 
 def activity(as_of: str | None) -> Call[ZoneActivity]:

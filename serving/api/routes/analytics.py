@@ -13,7 +13,7 @@ from serving.api.keys import Scope
 from serving.api.moments import full_hour, present
 from serving.api.questions import Order, question
 from serving.api.routes.documented import answers
-from serving.rows import DemandPrediction, WeatherImpact, ZonePerformance
+from serving.rows import DemandPrediction, PredictionAccuracy, WeatherImpact, ZonePerformance
 
 router = APIRouter(prefix="/api/v1", tags=["analytics"], dependencies=[Depends(needs(Scope.ANALYTICS))])
 ZONES = question(
@@ -31,6 +31,11 @@ DEMAND = question(
     {"predictions": "ml.demand_prediction_features", "zones": "reference.taxi_zones"},
     [Order("prediction_hour"), Order("predicted_demand", descending=True), Order("location_id")],
     optional=["zones"],
+)
+ACCURACY = question(
+    "predictions_accuracy",
+    {"predictions": "ml.demand_prediction_features", "features": "analytics.demand_prediction_features"},
+    [Order("prediction_hour", descending=True), Order("origin")],
 )
 
 
@@ -64,6 +69,12 @@ class DemandPage(Page):
     location_id: Annotated[int | None, Field(ge=1, le=265)] = None
 
 
+class AccuracyPage(Page):
+    """Which hours that are over."""
+
+    hours: Annotated[int, Field(ge=1, le=24 * 31, description="how many of the last full hours")] = 168
+
+
 @router.get("/analytics/zones", **answers(list[ZonePerformance]))
 def zones(request: Request, page: Annotated[ZonesPage, Query()]) -> Response:
     """Zones by fares earned, over the New York days asked for."""
@@ -87,3 +98,11 @@ def demand(request: Request, page: Annotated[DemandPage, Query()]) -> Response:
     parameters = {"now_from": now_from, "hours_ahead": page.hours_ahead, "location_id": page.location_id}
     answering: Answering = request.app.state.answering
     return answering.rows(request, DEMAND, page, parameters)
+
+
+@router.get("/predictions/accuracy", **answers(list[PredictionAccuracy]))
+def accuracy(request: Request, page: Annotated[AccuracyPage, Query()]) -> Response:
+    """How far predictions, made before their hour began, were from what came; newest hours first."""
+    parameters = {"now_until": full_hour(present(page.as_of)), "hours": page.hours}
+    answering: Answering = request.app.state.answering
+    return answering.rows(request, ACCURACY, page, parameters)

@@ -13,10 +13,11 @@ from serving.api.keys import Scope
 from serving.api.moments import full_hour, present
 from serving.api.questions import Order, question
 from serving.api.routes.documented import answers
-from serving.rows import DashboardStats, Trip
+from serving.rows import DashboardStats, HourOfTrips, Trip
 
 router = APIRouter(prefix="/api/v1", tags=["dashboard"], dependencies=[Depends(needs(Scope.ANALYTICS))])
 STATS = question("dashboard_stats", {"trips": "taxi_cdc.trips"}, [Order("window_end")])
+SERIES = question("dashboard_series", {"trips": "taxi_cdc.trips"}, [Order("hour")])
 RECENT = question(
     "trips_recent",
     {"trips": "taxi_cdc.trips", "zones": "reference.taxi_zones"},
@@ -29,6 +30,12 @@ class Window(Past):
     """The window of the figures."""
 
     hours: Annotated[int, Field(ge=1, le=24 * 366, description="length of the window")] = 24
+
+
+class SeriesPage(Page):
+    """Which hours."""
+
+    hours: Annotated[int, Field(ge=1, le=24 * 31, description="how many of the last full hours")] = 168
 
 
 class TripsPage(Page):
@@ -44,6 +51,14 @@ def dashboard_stats(request: Request, window: Annotated[Window, Query()]) -> Res
     until = full_hour(present(window.as_of))
     answering: Answering = request.app.state.answering
     return answering.one(request, STATS, window, {"now_until": until, "hours": window.hours})
+
+
+@router.get("/dashboard/series", **answers(list[HourOfTrips]))
+def dashboard_series(request: Request, page: Annotated[SeriesPage, Query()]) -> Response:
+    """Trips, revenue, fares and zones by full hour, from the hour of the first trip on."""
+    parameters = {"now_until": full_hour(present(page.as_of)), "hours": page.hours}
+    answering: Answering = request.app.state.answering
+    return answering.rows(request, SERIES, page, parameters)
 
 
 @router.get("/trips/recent", **answers(list[Trip]))

@@ -10,15 +10,17 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
+from catalog import verified
 from serving.api.access import needs
 from serving.api.answering import LIMIT, Answering, Page
 from serving.api.formats import Format, json_bytes, negotiate
 from serving.api.heads import Head, Heads
 from serving.api.keys import Scope
+from serving.api.pipeline import Pipeline
 from serving.api.problems import ProblemError
 from serving.api.questions import Asked, Order, question
 from serving.api.routes.documented import answers
-from serving.rows import PipelineStatus, QualityResult
+from serving.status import PipelineStatus, QualityResult
 
 router = APIRouter(prefix="/api/v1", tags=["operations"], dependencies=[Depends(needs(Scope.OPERATIONS))])
 RESULTS = question(
@@ -51,12 +53,14 @@ def quality(request: Request, page: Annotated[QualityPage, Query()]) -> Response
 
 @router.get("/pipeline/status", **answers(PipelineStatus))
 def pipeline_status(request: Request) -> Response:
-    """Positions, freshness, quarantine and the newest run of each dataset; JSON only."""
+    """Positions, freshness, rates, quarantine, the newest runs and verifications, and what processes use; JSON only."""
     if negotiate(request.headers.get("accept")) is not Format.JSON:
         raise ProblemError("not-acceptable", f"this is no table: accept {Format.JSON}")
     heads: Heads = request.app.state.heads
     answering: Answering = request.app.state.answering
-    now, stream = datetime.now(UTC), _stream(request.app.state.settings.state_dir)
+    pipeline: Pipeline = request.app.state.pipeline
+    state_dir = request.app.state.settings.state_dir
+    now, stream = datetime.now(UTC), _stream(state_dir)
     found = [heads.of(name, within=LISTED_SECONDS) for name in heads.tables()]
     rows_of = {head.table: head.entry.rows_total if head.entry else 0 for head in found}
     status = {
@@ -64,6 +68,10 @@ def pipeline_status(request: Request) -> Response:
         "batch_runs": answering.answers.get(Asked(RUNS, {}, LIMIT, {})).rows.table.to_pylist(),
         **{name: rows_of.get(table) for name, table in QUARANTINES.items()},
         "stream": stream and {name: stream.get(name) for name in ("state", "error", "updated_at")},
+        "flow": pipeline.flow(),
+        "verified": verified.kept(state_dir),
+        "processes": pipeline.processes.usage(),
+        "disk": pipeline.processes.disk(),
     }
     ages = [head.as_json(now)["age_seconds"] for head in found if head.entry]
     meta = {"rows": len(found), "snapshots": [head.as_json(now) for head in found], "derived": False,

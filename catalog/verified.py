@@ -1,0 +1,41 @@
+"""What the last verification of each table found, kept in the state folder for those who show it."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from catalog.verification import VerificationReport
+
+FILE_NAME = "verified.json"
+
+
+def keep(state_dir: Path, report: VerificationReport) -> None:
+    """Keep what was found of each table of the report; of other tables the last finding stays."""
+    now = datetime.now(UTC).isoformat()
+    found = {each["table"]: each for each in kept(state_dir)}
+    for table in report.tables:
+        found[table.table] = {
+            "table": table.table,
+            "equal": table.equal,
+            "checked_at": now,
+            "rows_compared": table.rows_compared,
+            "differing_rows": table.differing_rows,
+            "unverified": table.unverified or None,
+        }
+    partial = state_dir / f"{FILE_NAME}.{os.getpid()}"
+    partial.write_text(json.dumps(list(found.values()), indent=1))
+    partial.rename(state_dir / FILE_NAME)
+
+
+def kept(state_dir: Path) -> list[dict[str, Any]]:
+    """By table: whether it was equal, and when (UTC); empty where nothing was verified yet."""
+    try:
+        found: list[dict[str, Any]] = json.loads((state_dir / FILE_NAME).read_text())
+    except FileNotFoundError:
+        return []
+    return found

@@ -1,0 +1,89 @@
+"""What every page shows alike: tables with their exports, and where numbers come from."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
+import streamlit as st
+
+from serving.client import Rows
+from serving.dashboard.lake import as_of, clock
+from serving.rows import Meta
+
+
+def table(rows: Rows[Any], name: str, hidden: tuple[str, ...] = ()) -> None:
+    """Rows with their exports, or why there are none. `name` begins the files' names."""
+    if not len(rows):
+        nothing(rows.meta.reason)
+        return
+    frame = local(rows.to_pandas()).drop(columns=list(hidden), errors="ignore")
+    st.dataframe(frame, hide_index=True, key=f"table {name}")
+    export(rows.to_arrow(), name)
+
+
+def frame(rows: pd.DataFrame, name: str) -> None:
+    """The same of a data frame."""
+    st.dataframe(local(rows), hide_index=True, key=f"table {name}")
+    export(pa.Table.from_pandas(rows, preserve_index=False), name)
+
+
+def export(rows: pa.Table, name: str) -> None:
+    """Two buttons that give exactly these rows: CSV, and Parquet with its types."""
+    left, right, _ = st.columns([1, 1, 4], vertical_alignment="center")
+    past = "-as-of" if as_of() else ""
+    left.download_button("CSV", _csv(rows), f"{name}{past}.csv", "text/csv", key=f"csv {name}", on_click="ignore")
+    kind = "application/vnd.apache.parquet"
+    right.download_button(
+        "Parquet", _parquet(rows), f"{name}{past}.parquet", kind, key=f"parquet {name}", on_click="ignore"
+    )
+
+
+def local(frame: pd.DataFrame) -> pd.DataFrame:
+    """Times in New York's zone, which the table shows with them."""
+    zoned = frame.select_dtypes("datetimetz").columns
+    return frame.assign(**{name: frame[name].dt.tz_convert("America/New_York") for name in zoned})
+
+
+def meta_of(frame: pd.DataFrame) -> Meta:
+    """What the API said of a frame that the client gave."""
+    return Meta.model_validate(frame.attrs["meta"])
+
+
+def nothing(reason: str | None) -> None:
+    """In the place of numbers that there are not."""
+    st.info(reason or "no data yet", icon=":material/hourglass_empty:")
+
+
+def source(meta: Meta, *, derived: str = "") -> None:
+    """Which snapshots were read, and whether something is derived, with what that means here."""
+    read = [each for each in meta.snapshots if each.snapshot_id]
+    named = " · ".join(f"`{each.table}` of {clock(each.committed_at)}" for each in read if each.committed_at)
+    mark = f":orange-badge[derived] {derived} " if meta.derived else ""
+    if named or mark:
+        st.caption(f"{mark}{named}")
+
+
+def percent(change: float | None) -> str:
+    """A change against the window before."""
+    return f"{change:+.1f} %" if change is not None else ""
+
+
+def _csv(rows: pa.Table) -> bytes:
+    plain = [
+        field.with_type(pa.string()) if pa.types.is_decimal(field.type) or pa.types.is_nested(field.type) else field
+        for field in rows.schema
+    ]
+    written = io.BytesIO()
+    csv.write_csv(rows.cast(pa.schema(plain)), written)
+    return written.getvalue()
+
+
+def _parquet(rows: pa.Table) -> bytes:
+    written = io.BytesIO()
+    parquet.write_table(rows, written)
+    return written.getvalue()

@@ -1,4 +1,4 @@
-"""A query over tables as they stood: every table of the query is pinned to one of its snapshots."""
+"""A query over tables as they stood: every table of the query is pinned to a snapshot, or folded as of an LSN."""
 
 from __future__ import annotations
 
@@ -8,33 +8,38 @@ from typing import TYPE_CHECKING, Literal
 
 from catalog.errors import HistoryError
 from catalog.history import load_table, parse_instant, snapshot_at
+from catalog.lsn import Fold, parse_lsn
 from catalog.settings import CATALOG
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from sqlglot import exp
 
-Engine = Literal["spark", "duckdb"]
+Engine = Literal["spark", "duckdb", "trino"]
+Past = int | Fold
+"""A snapshot's id, or what is folded."""
 
 
 @dataclass(frozen=True)
 class AsOf:
-    """What `--as-of` asks for: a time, or one snapshot id."""
+    """What `--as-of` asks for: a time, one snapshot id, or an LSN."""
 
-    kind: Literal["time", "snapshot"]
+    kind: Literal["time", "snapshot", "lsn"]
     value: str
 
     @classmethod
     def parse(cls, text: str) -> AsOf:
-        """Read `time:2026-01-31T12:00Z`, `time:-5m` or `snapshot:123`. Raises HistoryError."""
+        """Read `time:2026-01-31T12:00Z`, `time:-5m`, `snapshot:123` or `lsn:0/1A2B3C`. Raises HistoryError."""
         kind, _, value = text.partition(":")
         if kind == "time" and value:
             return cls("time", value)
         if kind == "snapshot" and value.isdigit():
             return cls("snapshot", value)
+        if kind == "lsn" and value:
+            return cls("lsn", str(parse_lsn(value)))
         raise HistoryError(
-            f"--as-of {text!r} is neither a time nor a snapshot",
-            remedy="write time:2026-01-31T12:00:00Z, time:-5m, or snapshot:ID with an ID of `lake history TABLE`",
+            f"--as-of {text!r} is neither a time nor a snapshot nor an LSN",
+            remedy="write time:2026-01-31T12:00:00Z, time:-5m, lsn:16/B374D848, or snapshot:ID of `lake history TABLE`",
         )
 
     def snapshot_of(self, catalog: Catalog, name: str) -> int:
@@ -49,19 +54,21 @@ class AsOf:
         return int(self.value)
 
 
-def pin_tables(query: str, engine: Engine, snapshot_of: Callable[[str], int]) -> str:
-    """The query with each table's snapshot written behind its name; all other text stays as it is.
+def pin_tables(query: str, engine: Engine, past_of: Callable[[str], Past]) -> str:
+    """The query with each table's snapshot behind its name, or its fold in the name's place; all other text stays.
 
     Raises HistoryError for a query that cannot be read or that travels in time by itself.
     """
-    inserts = []
+    changes = []
     for table in _tables(query, engine):
         name = ".".join(part.name for part in table.parts)
         if table.args.get("version") or table.args.get("when"):
             raise HistoryError(f"{name} has its own time in the query", remedy="leave out --as-of, or that time")
-        inserts.append(_insert(query, table, engine, snapshot_of(name)))
-    for place, text in sorted(inserts, reverse=True):
-        query = query[:place] + text + query[place:]
+        _require_rows(table)
+        past = past_of(name)
+        changes.append(_replace(table, engine, past) if isinstance(past, Fold) else _insert(query, table, engine, past))
+    for start, end, text in sorted(changes, reverse=True):
+        query = query[:start] + text + query[end:]
     return query
 
 
@@ -96,16 +103,27 @@ def _is_cte(table: exp.Table) -> bool:
     return False
 
 
-def _insert(query: str, table: exp.Table, engine: Engine, snapshot: int) -> tuple[int, str]:
+def _require_rows(table: exp.Table) -> None:
     parts = [part.name for part in table.parts]
-    if len(parts[1:] if parts[0] == CATALOG else parts) > 2:
+    if len(parts[1:] if parts[0] == CATALOG else parts) > 2 or "$" in parts[-1]:
         raise HistoryError(f"{'.'.join(parts)} is a metadata table, which has no past", remedy="leave out --as-of")
-    behind_name = table.parts[-1].meta["end"] + 1
-    if engine == "spark":
-        return behind_name, f" VERSION AS OF {snapshot}"
+
+
+def _replace(table: exp.Table, engine: Engine, fold: Fold) -> tuple[int, int, str]:
+    """The fold where the name stood, under the name unless the query gives another."""
+    quote = "`" if engine == "spark" else '"'
+    alias = "" if table.args.get("alias") is not None else f" as {quote}{table.name}{quote}"
+    return table.parts[0].meta["start"], table.parts[-1].meta["end"] + 1, f"({fold.sql(quote)}){alias}"
+
+
+def _insert(query: str, table: exp.Table, engine: Engine, snapshot: int) -> tuple[int, int, str]:
+    place = table.parts[-1].meta["end"] + 1
+    if engine != "duckdb":
+        return place, place, f"{' FOR' if engine == 'trino' else ''} VERSION AS OF {snapshot}"
     alias = table.args.get("alias")
     named = [alias.this, *alias.columns] if alias is not None else []
-    place = named[-1].meta["end"] + 1 if named else behind_name
+    if named:
+        place = named[-1].meta["end"] + 1
     if len(named) > 1:
         place = query.index(")", place) + 1
-    return place, f" AT (VERSION => {snapshot})"
+    return place, place, f" AT (VERSION => {snapshot})"

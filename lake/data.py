@@ -42,7 +42,7 @@ def sql_command(
     ] = EngineName.DUCKDB,
     as_of: Annotated[
         str | None,
-        typer.Option(help="The past: time:2026-01-31T12:00:00Z, time:-5m, snapshot:ID or lsn:0/1A2B3C, for every table."),
+        typer.Option(help="The past of every table: time:2026-01-31T12:00:00Z, time:-5m, snapshot:ID or lsn:0/1A2B3C."),
     ] = None,
     output: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = Format.TABLE,
 ) -> None:
@@ -100,13 +100,10 @@ def verify(
     Ends with 0 when all is equal, 1 when something differs, 2 when a table could not be verified.
     """
     from catalog.verification import verify as run
-    from catalog.verified import keep
     from lake.rows import VerificationProgress, print_wide, verification_tables
 
-    settings = load_settings()
     with VerificationProgress(Console(stderr=True)) as progress:
-        report = run(settings, tables, timeout, progress.report)
-    keep(settings.state_dir, report)
+        report = run(load_settings(), tables, timeout, progress.report)
     if as_json:
         print(json.dumps(report.as_json(), indent=2))  # noqa: T201
     else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import readline  # noqa: F401 - gives `input` its history
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from catalog.errors import QueryError
+from catalog.lsn import fold_at
 from catalog.readers import duckdb_connection, iceberg_catalog
 from catalog.settings import Settings
-from catalog.time_travel import AsOf, pin_tables
+from catalog.time_travel import AsOf, Engine, pin_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
 class Answers:
     """An open engine; `ask` runs one statement and returns its rows."""
 
-    def __init__(self, settings: Settings, engine: Literal["duckdb", "spark"], as_of: AsOf | None) -> None:
+    def __init__(self, settings: Settings, engine: Engine, as_of: AsOf | None = None) -> None:
         self._settings, self._engine, self._as_of = settings, engine, as_of
         self._open: Any = None
 
     def __enter__(self) -> Answers:
         if self._engine == "duckdb":
             self._open = duckdb_connection(self._settings)
+        elif self._engine == "trino":
+            from catalog.trino import trino_connection
+
+            self._open = trino_connection(self._settings)
         else:
             from catalog.session import spark_session
 
@@ -35,10 +40,10 @@ class Answers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._engine == "duckdb":
-            self._open.close()
-        else:
+        if self._engine == "spark":
             self._open.stop()
+        else:
+            self._open.close()
 
     def ask(self, query: str) -> pa.Table:
         """The rows of one statement. Raises QueryError with the engine's message, HistoryError for an unknown past."""
@@ -46,9 +51,15 @@ class Answers:
         if not text:
             raise QueryError("there is no query", remedy='lake sql "select count(*) from taxi_cdc.trips"')
         if self._as_of is not None:
-            catalog, past = iceberg_catalog(self._settings), self._as_of
-            text = pin_tables(text, self._engine, lambda name: past.snapshot_of(catalog, name))
-        return self._duckdb(text) if self._engine == "duckdb" else self._spark(text)
+            text = self._in_the_past(text, self._as_of)
+        return {"duckdb": self._duckdb, "spark": self._spark, "trino": self._trino}[self._engine](text)
+
+    def _in_the_past(self, text: str, past: AsOf) -> str:
+        catalog = iceberg_catalog(self._settings)
+        if past.kind != "lsn":
+            return pin_tables(text, self._engine, lambda name: past.snapshot_of(catalog, name))
+        with duckdb_connection(self._settings) as reader:
+            return pin_tables(text, self._engine, lambda name: fold_at(catalog, reader, name, int(past.value)))
 
     def _duckdb(self, text: str) -> pa.Table:
         import duckdb
@@ -57,6 +68,21 @@ class Answers:
             return self._open.execute(text).to_arrow_table()
         except duckdb.Error as refused:
             raise QueryError(f"DuckDB: {refused}", remedy="`show all tables` lists the tables") from refused
+
+    def _trino(self, text: str) -> pa.Table:
+        import requests
+        from trino.exceptions import Error, TrinoUserError
+
+        from catalog.trino import fetch
+
+        try:
+            return fetch(self._open, text)
+        except TrinoUserError as refused:
+            raise QueryError(
+                f"Trino: {refused.message}", remedy="`show tables from taxi_cdc` lists the tables"
+            ) from refused
+        except (Error, requests.RequestException) as failed:
+            raise QueryError(f"Trino: {failed}", remedy="lake status; lake up --with trino") from failed
 
     def _spark(self, text: str) -> pa.Table:
         from py4j.protocol import Py4JJavaError

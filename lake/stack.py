@@ -58,13 +58,13 @@ def up(without: Without = None, groups: With = None) -> None:
 
 
 def install(groups: tuple[str, ...]) -> None:
-    """Bring what is not in the environment yet: the Java files, and Airflow's own environment where it is asked for."""
+    """Bring what is not here yet: the Java files, and for groups Airflow's environment and Prometheus."""
     from stack import jars
 
     if jars.problems(jars.Jars()):
         subprocess.run([PROJECT / "scripts" / "download_jars.sh"], check=True)
-    if "airflow" in groups:
-        subprocess.run([PROJECT / "scripts" / "setup", "--quiet", "airflow"], check=True)
+    if parts := [group for group in ("airflow", "metrics") if group in groups]:
+        subprocess.run([PROJECT / "scripts" / "setup", "--quiet", *parts], check=True)
 
 
 @app.command()

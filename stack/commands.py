@@ -14,14 +14,15 @@ from pydantic import SecretStr
 
 from catalog.errors import ConfigurationError
 from catalog.java import find_java
-from catalog.settings import PREFIX, PROJECT, Settings
+from catalog.settings import MARKER, PREFIX, PROJECT, Settings
 from stack import configuration, postgres
 
 JARS = PROJECT / "jars" / "lib"
-MARKER = "LAKEHOUSE_COMPONENT"
-"""Variable in the environment of every process of a stack: `name@state folder`."""
 STORE_PORTS = ("master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3_grpc", "admin_grpc")
 """What the object store's internal ports are for, in order from `s3_internal` on."""
+AGENT = JARS / "agent" / "jmx_prometheus_javaagent-1.0.1.jar"
+RULES = Path(__file__).with_name("monitoring") / "jmx"
+"""What the agent tells of each component's MBeans."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,14 @@ def postgres_command(settings: Settings) -> Command:
 def kafka_command(settings: Settings) -> Command:
     """One node, broker and controller; its throughput is the page cache's, so the heap stays small."""
     server = configuration.path(settings, "server.properties")
-    flags = ("-Xms256m", "-Xmx768m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
+    flags = ("-Xms256m", "-Xmx768m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", _agent(settings, "kafka"))
     return Command(java(settings, flags, JARS / "kafka" / "*", "kafka.Kafka", str(server)))
 
 
 def connect_command(settings: Settings) -> Command:
     """The distributed worker with Debezium."""
     worker = configuration.path(settings, "connect.properties")
-    flags = ("-Xms256m", "-Xmx768m", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError")
+    flags = ("-Xms256m", "-Xmx768m", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError", _agent(settings, "connect"))
     main = "org.apache.kafka.connect.cli.ConnectDistributed"
     return Command(java(settings, flags, JARS / "kafka" / "*", main, str(worker)))
 
@@ -79,8 +80,10 @@ def store_command(settings: Settings) -> Command:
 def catalog_command(settings: Settings) -> Command:
     """Iceberg's REST server over its JDBC catalog in Postgres."""
     flags = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
-    jars = JARS / "rest-catalog"
-    arguments = java(settings, flags, f"{jars / 'classes'}:{jars}/*", "org.apache.iceberg.rest.LoopbackRestServer")
+    jars, agent = JARS / "rest-catalog", _agent(settings, "catalog", rules="java")
+    arguments = java(
+        settings, (*flags, agent), f"{jars / 'classes'}:{jars}/*", "org.apache.iceberg.rest.LoopbackRestServer"
+    )
     environment = {
         "REST_HOST": settings.host,
         "REST_PORT": str(settings.port("catalog")),
@@ -127,6 +130,11 @@ def store_binary() -> Path:
     if found is None:
         raise ConfigurationError("the object store's program `weed` is missing", remedy="scripts/setup installs it")
     return Path(found)
+
+
+def _agent(settings: Settings, name: str, *, rules: str | None = None) -> str:
+    """The option that lets a Java component tell its metrics at its own port."""
+    return f"-javaagent:{AGENT}={settings.host}:{settings.port(f'{name}_metrics')}:{RULES / (rules or name)}.yml"
 
 
 def _plain(value: object) -> str:

@@ -14,7 +14,7 @@ import psutil
 from catalog import java
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings
-from stack import airflow, commands, jars, ports, postgres
+from stack import airflow, commands, jars, ports, postgres, prometheus
 from stack.component import Component
 from stack.components import component
 from stack.supervision import Supervisor, socket_path
@@ -59,6 +59,8 @@ def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
         checks.append(_found("object store", lambda: str(commands.store_binary())))
     if "airflow-api-server" in names:
         checks.append(_found("Airflow", lambda: _airflow(settings)))
+    if "prometheus" in names:
+        checks.append(_found("Prometheus", lambda: str(prometheus.binary())))
     checks.append(Check("supervisor", "ok", "running" if is_up else "not running"))
     return checks + _ports(components, settings)
 

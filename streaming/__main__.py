@@ -12,6 +12,7 @@ from catalog.logging import configure_logging
 from catalog.session import spark_session
 from catalog.settings import load_settings
 from streaming.driver import Driver
+from streaming.metrics import serve
 
 
 def main() -> None:
@@ -22,7 +23,9 @@ def main() -> None:
     try:
         settings = load_settings()
         spark = spark_session(settings, "lakehouse stream", ui_port=settings.port("spark_ui"))
-        Driver(spark, settings).run()
+        driver = Driver(spark, settings)
+        serve(settings, driver.audit, driver.lake.jvm)
+        driver.run()
         spark.stop()
     except LakehouseError as error:
         structlog.get_logger().error("the streaming job cannot run", error=str(error))

@@ -74,4 +74,6 @@ def _described(stream: TableStream) -> dict[str, Any]:
         "unverifiable": progress.unverifiable,
         "last_commit_at": progress.last_commit_at.isoformat() if progress.last_commit_at else None,
         "last_epoch_seconds": round(progress.last_epoch_seconds, 3),
+        "epochs": progress.epochs,
+        "visible": progress.delays.as_json(),
     }

@@ -26,6 +26,7 @@ from catalog.positions import Copy, GapError, OffsetRange, PartitionPosition, Po
 from catalog.source import SourceTable
 from catalog.visibility import PostgresSnapshot
 from streaming.changelog import Changelog
+from streaming.delays import Delays
 from streaming.envelope import Decoded, Events, Reject, UnknownColumnsError, decode
 from streaming.mirror import Mirror
 from streaming.quarantine import Quarantine, Rejected
@@ -41,6 +42,8 @@ class Progress:
     """What `lake status` shows of a table."""
 
     events: int = 0
+    epochs: int = 0
+    delays: Delays = field(default_factory=Delays)
     quarantined: int = 0
     unverifiable: int = 0
     last_commit_at: datetime | None = None
@@ -92,7 +95,9 @@ class TableStream:
                 raise failure
         self.progress.events += len(decoded.events)
         if len(decoded.events):
-            self.progress.last_commit_at = datetime.now(UTC)
+            self.progress.last_commit_at = now = datetime.now(UTC)
+            self.progress.epochs += 1
+            self.progress.delays.add(decoded.events.op, decoded.events.committed_at, now.timestamp())
             self.progress.last_epoch_seconds = time.monotonic() - started
         return len(decoded.events)
 

@@ -1,5 +1,5 @@
-# Sourced by scripts/setup: Python, Java and Postgres, as found on the machine or installed with apt.
-# What is looked for, and where, is what catalog/java.py and stack/postgres.py look for.
+# Sourced by scripts/setup: Python, Java, Postgres, Prometheus and Chromium, as found on the machine or installed with apt.
+# What is looked for, and where, is what catalog/java.py, stack/postgres.py and stack/prometheus.py look for.
 
 find_python() {
   local name
@@ -35,11 +35,18 @@ find_postgres() {
   return 1
 }
 
-# Names of what is missing, each after a blank: python, java, postgres.
+find_prometheus() {
+  command -v prometheus
+}
+
+find_chromium() {
+  command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
+# Which of those named are missing, each after a blank.
 missing_packages() {
-  find_python >/dev/null || printf ' python'
-  find_java >/dev/null || printf ' java'
-  find_postgres >/dev/null || printf ' postgres'
+  local name
+  for name in "$@"; do "find_$name" >/dev/null || printf ' %s' "$name"; done
 }
 
 install_system_packages() {
@@ -63,6 +70,9 @@ install_with_apt() {
       python) packages+=(python3 python3-venv) ;;
       java) packages+=("$(first_known openjdk-17-jre-headless openjdk-21-jre-headless default-jre-headless)") ;;
       postgres) packages+=(postgresql) ;;
+      chromium) packages+=(chromium) ;;
+      # Masked, or Debian would start a Prometheus of its own, now and at every boot.
+      prometheus) packages+=(prometheus) && as_root ln -sfn /dev/null /etc/systemd/system/prometheus.service ;;
     esac
   done
   # Without it, Debian would create a cluster and start it on port 5432.
@@ -70,8 +80,8 @@ install_with_apt() {
   echo 'create_main_cluster = false' | as_root tee "$no_cluster" >/dev/null
   apt_install "${packages[@]}" || { as_root apt-get update -q && apt_install "${packages[@]}"; } || status=1
   as_root rm -f "$no_cluster"
-  [ -z "$(missing_packages)" ] && return "$status"
-  say_what_to_install $(missing_packages) >&2
+  [ -z "$(missing_packages "$@")" ] && return "$status"
+  say_what_to_install $(missing_packages "$@") >&2
   return 1
 }
 
@@ -96,5 +106,5 @@ say_what_to_install() {
   printf '  Debian, Ubuntu  sudo apt-get install python3-venv openjdk-17-jre-headless postgresql\n'
   printf '  Fedora          sudo dnf install python3 java-17-openjdk-headless postgresql-server postgresql\n'
   printf '  macOS           brew install python@3.12 openjdk@17 postgresql@17\n'
-  printf 'Needed are Python 3.11 or newer with venv, a full Java runtime 17 or newer (with its module jdk.incubator.vector;\nLAKE_JAVA_HOME names one) and the programs of a Postgres server.\n'
+  printf 'Needed are Python 3.11 or newer with venv, a full Java runtime 17 or newer (with its module jdk.incubator.vector;\nLAKE_JAVA_HOME names one) and the programs of a Postgres server. Monitoring needs Prometheus: the package prometheus\non Debian, Ubuntu and macOS, golang-github-prometheus on Fedora. The dashboard'\''s test needs Chromium, the package chromium.\n'
 }

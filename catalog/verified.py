@@ -27,6 +27,7 @@ def keep(state_dir: Path, report: VerificationReport) -> None:
             "differing_rows": table.differing_rows,
             "unverified": table.unverified or None,
         }
+    state_dir.mkdir(parents=True, exist_ok=True)
     partial = state_dir / f"{FILE_NAME}.{os.getpid()}"
     partial.write_text(json.dumps(list(found.values()), indent=1))
     partial.rename(state_dir / FILE_NAME)

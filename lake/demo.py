@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 console = Console()
 _COPY_SECONDS = 300.0
 _BATCH_SECONDS = 1800.0
-GROUPS = ("airflow",)
+GROUPS = ("airflow", "serving")
 """What `--all` adds to the core."""
 _LOADS = ("nyc_taxi_iceberg_etl", "nyc_weather_etl")
 _ANALYTICS = "comprehensive_analytics_pipeline"
@@ -36,7 +36,7 @@ def demo(
     seconds: Annotated[float, typer.Option(min=1, help="How long traffic lasts.")] = 60.0,
     seed: Annotated[int, typer.Option(help="The same seed on the same trips gives the same statements.")] = 1,
     everything: Annotated[
-        bool, typer.Option("--all", help="Airflow too: batch loads, analytics, predictions.")
+        bool, typer.Option("--all", help="Airflow, API and dashboard too: batch loads, analytics, predictions.")
     ] = False,
 ) -> None:
     """Start the stack, copy real taxi trips, stream traffic, prove every mirror equal to Postgres, travel in time.
@@ -195,7 +195,7 @@ def _ask(settings: Settings, queries: tuple[tuple[str, str], ...]) -> None:
     from lake.queries import Answers
     from lake.rows import print_rows
 
-    with Answers(settings, "duckdb", None) as answers:
+    with Answers(settings, "duckdb") as answers:
         for title, query in queries:
             console.print(f'\n{title}\n[dim]lake sql "{query}"[/]', highlight=False)
             print_rows(answers.ask(query), "table")
@@ -211,8 +211,8 @@ def _time_travel(settings: Settings, before: datetime) -> None:
         moment = f"time:{before.isoformat(timespec='milliseconds')}"
         option = f" --as-of {moment}" if past else ""
         console.print(f'\n{title}\n[dim]lake sql{option} "{query}"[/]', highlight=False)
-        with Answers(settings, "duckdb", AsOf.parse(moment) if past else None) as answers:
-            print_rows(answers.ask(query), "table")
+        with Answers(settings, "duckdb") as answers:
+            print_rows(answers.ask(query, AsOf.parse(moment) if past else None), "table")
 
 
 def _batch(settings: Settings, began: datetime) -> None:

@@ -24,6 +24,7 @@ from catalog.verification.coverage import Pinned, wait_covered
 from catalog.verification.report import Difference, Progress, TableReport, VerificationReport
 from catalog.verification.source_rows import NOT_HOLDABLE, KeyRange, RangeKey, key_ranges, range_key, read_range
 from catalog.verification.staging import quarantined_records, read_staged, staged_mirror
+from catalog.verified import keep
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -82,7 +83,9 @@ def _verify_once(
                 raise
             except LakehouseError as failed:
                 reports.append(TableReport(table.qualified, unverified=str(failed)))
-    return VerificationReport(point.lsn, tuple(reports), time.monotonic() - started)
+    report = VerificationReport(point.lsn, tuple(reports), time.monotonic() - started)
+    keep(settings.state_dir, report)
+    return report
 
 
 def _chosen(tables: tuple[SourceTable, ...], names: Sequence[str] | None) -> list[SourceTable]:

@@ -55,7 +55,7 @@ class Pipeline:
     def _delay(self, since: datetime) -> dict[str, Any]:
         """Seconds from a trip's commit in the source to its snapshot."""
         nothing = {"measured_events": 0, "delay_median_seconds": None, "delay_95_percent_seconds": None}
-        if MIRROR not in self._heads.tables():
+        if not {MIRROR, f"{MIRROR}_cdc"} <= set(self._heads.tables()):
             return nothing
         try:
             measured = freshness(self._settings, MIRROR, since)

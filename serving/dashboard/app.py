@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import streamlit as st
 
 from serving.dashboard.lake import MOMENT, clock, explained, moment
 from serving.dashboard.pages import activity, alerts, demand, overview, pipeline, weather, zones
 
+ICON = Path(__file__).with_name("icon.svg")
 NOW = "now"
 AGO: dict[str, timedelta | None] = {
     "7 days ago": timedelta(days=7),
@@ -46,7 +48,8 @@ def _pin() -> None:
 
 def frame() -> None:
     """Menu, time travel, and the page that was chosen."""
-    st.set_page_config(page_title="Lakehouse", page_icon=":material/local_taxi:", layout="wide")
+    # without one of its own, a page's icon would be fetched from the internet
+    st.set_page_config(page_title="Lakehouse", page_icon=str(ICON), layout="wide")
     pages = [
         st.Page(explained(show), title=title, url_path=path, icon=icon, default=path == "overview")
         for title, path, icon, show in PAGES

@@ -35,11 +35,12 @@ def line(frame: pd.DataFrame, x: str, y: str, title: str, value_format: str = ",
 
 def bars(frame: pd.DataFrame, category: str, value: str, title: str, colour: str = BLUE) -> alt.Chart:
     """Lying bars, the longest on top."""
+    whole = 1 if pd.api.types.is_integer_dtype(frame[value]) else 0
     return (
         alt.Chart(frame)
         .mark_bar(color=colour)
         .encode(
-            x=alt.X(f"{value}:Q", title=title),
+            x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(tickCount=5, tickMinStep=whole)),
             y=alt.Y(f"{category}:N", title=None, sort="-x", axis=alt.Axis(labelLimit=170)),
             tooltip=[category, alt.Tooltip(f"{value}:Q", title=title, format=",.2f")],
         )
@@ -50,7 +51,9 @@ def bars(frame: pd.DataFrame, category: str, value: str, title: str, colour: str
 def zone_map(features: list[dict[str, Any]], title: str, value_format: str = ",.0f") -> alt.Chart:
     """Zones by value, with no map below them: nothing is fetched."""
     scale = alt.Scale(scheme="cividis", type="symlog" if _spread(features) > 50 else "linear")
-    legend = alt.Legend(title=title, orient="bottom", gradientLength=220, format=value_format)
+    legend = alt.Legend(
+        title=title, orient="bottom", gradientLength=260, format=value_format, tickCount=4, labelOverlap=True
+    )
     known = alt.Color("value:Q", scale=scale, legend=legend)
     tooltip = [
         alt.Tooltip("zone:N", title="zone"),
@@ -59,7 +62,7 @@ def zone_map(features: list[dict[str, Any]], title: str, value_format: str = ",.
     ]
     return (
         alt.Chart(alt.Data(values=features))
-        .mark_geoshape(stroke="white", strokeWidth=0.4)
+        .mark_geoshape(stroke="white", strokeWidth=0.4, invalid=None)
         .encode(color=alt.condition("isValid(datum.value)", known, alt.value(NOTHING)), tooltip=tooltip)
         .project(type="identity", reflectY=True)
         .properties(height=480)
@@ -78,7 +81,9 @@ def forecast(frame: pd.DataFrame, title: str) -> alt.LayerChart | alt.FacetChart
     band = base.mark_area(color=ORANGE, opacity=0.2, interpolate="step-after").encode(
         y=alt.Y("lower:Q", title=title), y2="upper:Q"
     )
-    mean = base.mark_line(color=ORANGE, point=True).encode(y="predicted_demand:Q", tooltip=tooltip)
+    mean = base.mark_line(color=ORANGE, point=alt.OverlayMarkDef(color=ORANGE)).encode(
+        y="predicted_demand:Q", tooltip=tooltip
+    )
     return alt.layer(band, mean).properties(height=300)
 
 
@@ -93,7 +98,7 @@ def compared(frame: pd.DataFrame, x: str, columns: dict[str, str], title: str) -
         .encode(
             x=time_axis(x),
             y=alt.Y("value:Q", title=title),
-            color=alt.Color("what:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
+            color=alt.Color("what:N", scale=colours, legend=alt.Legend(title=None, orient="top", symbolType="stroke")),
             strokeDash=alt.StrokeDash("what:N", legend=None),
             tooltip=["what", alt.Tooltip("value:Q", format=",.2f")],
         )

@@ -21,32 +21,24 @@ def table(rows: Rows[Any], name: str, hidden: tuple[str, ...] = ()) -> None:
     if not len(rows):
         nothing(rows.meta.reason)
         return
-    frame = local(rows.to_pandas()).drop(columns=list(hidden), errors="ignore")
-    st.dataframe(frame, hide_index=True, key=f"table {name}")
+    _grid(rows.to_pandas().drop(columns=list(hidden), errors="ignore"), name)
     export(rows.to_arrow(), name)
 
 
 def frame(rows: pd.DataFrame, name: str) -> None:
     """The same of a data frame."""
-    st.dataframe(local(rows), hide_index=True, key=f"table {name}")
+    _grid(rows, name)
     export(pa.Table.from_pandas(rows, preserve_index=False), name)
 
 
 def export(rows: pa.Table, name: str) -> None:
     """Two buttons that give exactly these rows: CSV, and Parquet with its types."""
-    left, right, _ = st.columns([1, 1, 4], vertical_alignment="center")
-    past = "-as-of" if as_of() else ""
-    left.download_button("CSV", _csv(rows), f"{name}{past}.csv", "text/csv", key=f"csv {name}", on_click="ignore")
-    kind = "application/vnd.apache.parquet"
-    right.download_button(
-        "Parquet", _parquet(rows), f"{name}{past}.parquet", kind, key=f"parquet {name}", on_click="ignore"
-    )
-
-
-def local(frame: pd.DataFrame) -> pd.DataFrame:
-    """Times in New York's zone, which the table shows with them."""
-    zoned = frame.select_dtypes("datetimetz").columns
-    return frame.assign(**{name: frame[name].dt.tz_convert("America/New_York") for name in zoned})
+    past, kind = "-as-of" if as_of() else "", "application/vnd.apache.parquet"
+    with st.container(horizontal=True):
+        st.download_button("CSV", _csv(rows), f"{name}{past}.csv", "text/csv", key=f"csv {name}", on_click="ignore")
+        st.download_button(
+            "Parquet", _parquet(rows), f"{name}{past}.parquet", kind, key=f"parquet {name}", on_click="ignore"
+        )
 
 
 def meta_of(frame: pd.DataFrame) -> Meta:
@@ -71,6 +63,14 @@ def source(meta: Meta, *, derived: str = "") -> None:
 def percent(change: float | None) -> str:
     """A change against the window before."""
     return f"{change:+.1f} %" if change is not None else ""
+
+
+def _grid(frame: pd.DataFrame, name: str) -> None:
+    """A table with times in New York's zone, shown with them."""
+    zoned = frame.select_dtypes("datetimetz").columns
+    frame = frame.assign(**{column: frame[column].dt.tz_convert("America/New_York") for column in zoned})
+    named = {column: column.replace("_", " ") for column in frame.columns}
+    st.dataframe(frame.rename(columns=named), hide_index=True, key=f"table {name}")
 
 
 def _csv(rows: pa.Table) -> bytes:

@@ -20,11 +20,11 @@ MEASURES = {
 def show() -> None:
     """The page."""
     st.title("Overview")
-    window = st.segmented_control("Window", list(WINDOWS), default="24 hours", required=True, key="window")
+    window = st.segmented_control("Window", list(WINDOWS), default="24 hours", required=True, wrap=True, key="window")
     hours = WINDOWS[str(window)]
     live = st.fragment(run_every=refresh())(explained(_figures))
     live(hours)
-    measure = st.segmented_control("Measure", list(MEASURES), default="trips", required=True, key="measure")
+    measure = st.segmented_control("Measure", list(MEASURES), default="trips", required=True, wrap=True, key="measure")
     _series(hours, str(measure))
     st.subheader("Newest trips")
     _newest()

@@ -24,7 +24,9 @@ def show() -> None:
     if not len(rows):
         shown.nothing(rows.meta.reason)
         return
-    measure = st.segmented_control("Measure", list(MEASURES), default="trips an hour", required=True, key="w measure")
+    measure = st.segmented_control(
+        "Measure", list(MEASURES), default="trips an hour", required=True, wrap=True, key="w measure"
+    )
     column, title = MEASURES[str(measure)]
     frame = rows.to_pandas()
     frame["weather_condition"] = frame["weather_condition"].fillna("unknown")

@@ -28,7 +28,9 @@ def show() -> None:
     origin, since, until = days("zones")
     left, right = st.columns([1, 2])
     borough = left.selectbox("Borough", BOROUGHS, key="borough")
-    measure = right.segmented_control("Measure", list(MEASURES), default="revenue", required=True, key="zones measure")
+    measure = right.segmented_control(
+        "Measure", list(MEASURES), default="revenue", required=True, wrap=True, key="zones measure"
+    )
     rows = client().get_zone_performance(
         origin, since=since, until=until, borough=None if borough == ALL else borough, as_of=as_of()
     )

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from catalog.errors import ConfigurationError
 from stack.component import CORE, Component
-from stack.groups import airflow, core, metrics
+from stack.groups import airflow, core, metrics, serving
 
-COMPONENTS: tuple[Component, ...] = (*core.COMPONENTS, *airflow.COMPONENTS, *metrics.COMPONENTS)
+COMPONENTS: tuple[Component, ...] = (
+    *core.COMPONENTS,
+    *airflow.COMPONENTS,
+    *serving.COMPONENTS,
+    *metrics.COMPONENTS,
+)
 """In the order in which they can be started one by one; they are stopped the other way round."""
 GROUPS = tuple(dict.fromkeys(each.group for each in COMPONENTS if each.group != CORE))
 """What may be asked for besides the core."""

@@ -12,14 +12,14 @@ import yaml
 
 from catalog.settings import PROJECT, Settings
 from connectors.configuration import connector_configuration
-from stack import airflow, commands, configuration, spark
+from stack import airflow, commands, configuration, prometheus, spark
 from stack.components import COMPONENTS, component
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SETTINGS = {f"LAKE_{name}".upper(): field.default for name, field in Settings.model_fields.items()}
-ONE_SHOT = {"bucket", "setup", "airflow-database"}
-SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|ROOT_USER")
+ONE_SHOT = {"bucket", "setup", "agent", "airflow-database"}
+SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|ROOT_USER|CURSOR_KEY|DASHBOARD_KEY")
 CORE_BYTES = 8 << 30
 
 
@@ -70,15 +70,16 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def test_ports_are_those_of_the_settings_and_on_loopback() -> None:
     published = {}
-    for service in SERVICES.values():
-        for port in service.get("ports", []):
+    for service, described in SERVICES.items():
+        for port in described.get("ports", []):
             match = re.fullmatch(r"127\.0\.0\.1:(?:\$\{(LAKE_\w+_PORT):-(\d+)\}|(\d+)):(\d+)", port)
             assert match, port
-            published[match[1]] = (int(match[2] or match[3]), int(match[4]))
-    assert published.pop(None) == (9021, 8080), "Kafka UI has no setting"
+            published[match[1] or service] = (int(match[2] or match[3]), int(match[4]))
+    assert published.pop("kafka-ui") == (9021, 8080) and published.pop("grafana") == (3000, 3000), "without a setting"
     assert published == {name: (SETTINGS[name], SETTINGS[name]) for name in published}
     internal = {"LAKE_KAFKA_CONTROLLER_PORT", "LAKE_S3_INTERNAL_PORT", "LAKE_SOURCE_PORT"}
-    internal |= {"LAKE_SPARK_MASTER_PORT", "LAKE_SPARK_WORKER_PORT", "LAKE_API_PORT"}
+    internal |= {"LAKE_SPARK_MASTER_PORT", "LAKE_SPARK_WORKER_PORT"}
+    internal |= {name for name in SETTINGS if name.endswith("_METRICS_PORT")}
     assert set(published) == {name for name in SETTINGS if name.endswith("_PORT")} - internal
 
 
@@ -117,6 +118,21 @@ def test_the_code_finds_the_services(settings: Settings) -> None:
     assert dict(told).keys() == {"LAKE_POSTGRES_PASSWORD"}, "set-up and stream must agree on all else"
 
 
+def test_the_api_and_the_dashboard_are_run_as_the_embedded_ones(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("api", "dashboard"):
+        embedded = component(name).command(settings).arguments
+        assert SERVICES[name]["command"] == ["python", *embedded[embedded.index("-m") :]]
+    for name, value in environment("dashboard").items():
+        monkeypatch.setenv(name, value)
+    told = Settings(_env_file=None)
+    assert told.api == "http://api:8000" and SERVICES["api"]["ports"][0].endswith(":8000")
+    keys = [environment(name)["LAKE_DASHBOARD_KEY"] for name in ("api", "dashboard")]
+    assert keys[0] == keys[1] == told.secrets.dashboard_key
+    assert not [name for name in environment("api") if "PASSWORD" in name], "it reads tables, no database"
+
+
 def test_connect_reads_the_secret_where_the_connector_says(settings: Settings) -> None:
     file = environment("connect")["CONNECT_CONFIG_PROVIDERS_FILE_PARAM_ALLOWED_PATHS"]
     connector = connector_configuration(settings, [("public", "trips")])
@@ -137,11 +153,32 @@ def test_connects_start_writes_the_secret_for_itself_alone(tmp_path: Path) -> No
     assert done.stdout == "gone|start|"
 
 
+def assert_the_agent_tells_the_same(option: str, command: commands.Command) -> None:
+    """Jar, port and rules; inside a container it listens on every address, and no port is published."""
+    (embedded,) = [argument for argument in command.arguments if argument.startswith("-javaagent:")]
+    jar, port, rules = re.fullmatch(r"-javaagent:(.+)=(?:.+:)?(\d+):(.+)", embedded).groups()
+    given = re.fullmatch(r"-javaagent:(.+)=(\d+):(.+)", option).groups()
+    assert [Path(given[0]).name, given[1], Path(given[2]).name] == [Path(jar).name, port, Path(rules).name]
+
+
+def test_prometheus_asks_the_services_for_what_the_embedded_one_asks() -> None:
+    asked = yaml.safe_load((PROJECT / "docker" / "prometheus.yml").read_text())
+    (static,) = asked["scrape_configs"]
+    targets = {each["labels"]["job"]: each["targets"][0] for each in static["static_configs"]}
+    ports = {job: int(target.rpartition(":")[2]) for job, target in targets.items()}
+    assert ports == {job: Settings.model_fields[f"{name}_port"].default for job, name in prometheus.JOBS.items()}
+    assert {target.partition(":")[0] for target in targets.values()} <= {*SERVICES, "localhost"}
+    embedded = yaml.safe_load(configuration.render("prometheus.yml", {"alerts": "a", "targets": "t"}))
+    assert embedded["global"] == asked["global"]
+    assert set(prometheus.KEPT) < set(SERVICES["prometheus"]["command"])
+
+
 def test_the_broker_is_configured_as_the_embedded_one(settings: Settings) -> None:
     values = {"host": "host", "kafka_port": 1, "controller_port": 2, "kafka_dir": "dir"}
     embedded = properties(configuration.render("server.properties", values))
     given = environment("kafka")
     flags = f"{given.pop('KAFKA_HEAP_OPTS')} {given.pop('KAFKA_JVM_PERFORMANCE_OPTS')}".split()
+    assert_the_agent_tells_the_same(given.pop("KAFKA_OPTS"), commands.kafka_command(settings))
     here = {name.removeprefix("KAFKA_").lower().replace("_", "."): value for name, value in given.items()}
     own = {key for key in embedded | here if embedded.get(key) != here.get(key)}
     assert own == {
@@ -163,6 +200,7 @@ def test_the_worker_is_configured_as_the_embedded_one(settings: Settings) -> Non
     given = environment("connect")
     del given["LAKE_CDC_PASSWORD"]
     flags = f"{given.pop('HEAP_OPTS')} {given.pop('KAFKA_JVM_PERFORMANCE_OPTS')}".split()
+    assert_the_agent_tells_the_same(given.pop("KAFKA_OPTS"), commands.connect_command(settings))
     given["REST_ADVERTISED_HOST_NAME"] = given.pop("ADVERTISED_HOST_NAME")
     here = {name.removeprefix("CONNECT_").lower().replace("_", "."): value for name, value in given.items()}
     own = {key for key in embedded | here if embedded.get(key) != here.get(key)}
@@ -189,6 +227,7 @@ def test_postgres_is_configured_as_the_embedded_one() -> None:
 def test_the_rest_catalog_is_started_as_the_embedded_one(settings: Settings) -> None:
     given = environment("rest-catalog")
     command = commands.catalog_command(settings.model_copy(update={"host": "postgres"}))
+    assert_the_agent_tells_the_same(given.pop("JAVA_TOOL_OPTIONS"), command)
     different = {key for key in given | dict(command.environment) if given.get(key) != command.environment.get(key)}
     assert different == {"REST_HOST"}
     started = re.search(r'CMD \["java",(.*?)\]', (PROJECT / "docker" / "Dockerfile").read_text(), re.DOTALL)
@@ -241,7 +280,7 @@ def test_versions_are_fixed_and_those_of_the_jars() -> None:
     bases = re.findall(r"^FROM (\S+)", (PROJECT / "docker" / "Dockerfile").read_text(), re.MULTILINE)
     assert bases[0].startswith("python:3.11.")
     for tag in [*tags.values(), bases[0].rpartition(":")[2]]:
-        assert re.search(r"\d+\.\d+\.\d+|\d+\.\d+|\d{4}-\d\d-\d\d", tag) and "latest" not in tag, tag
+        assert re.search(r"\d+\.\d+\.\d+|\d+\.\d+|\d{4}-\d\d-\d\d|^\d{3}$", tag) and "latest" not in tag, tag
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     own = {name for name, service in SERVICES.items() if service["image"].startswith("lakehouse/")}
     assert {"rest-catalog", "stream", "setup", "spark-worker", "airflow-scheduler"} <= own
@@ -266,7 +305,7 @@ def test_the_core_fits_into_8_gigabytes() -> None:
         for name, service in SERVICES.items()
         if "profiles" not in service
     }
-    assert "kafka-ui" not in core and len(core) == 8
+    assert "kafka-ui" not in core and len(core) == 9
     assert sum(core.values()) << 20 <= CORE_BYTES
     for name, heap in (("kafka", 768), ("connect", 768), ("rest-catalog", 512), ("stream", 2048)):
         assert core[name] >= 1.3 * heap

@@ -36,6 +36,8 @@ COLUMNS = {
     "shortened": "id int primary key, label text",
     "read_by_all": "id int primary key, fare numeric(8, 2), zone text, at timestamptz",
     "spread": "id int primary key, label text",
+    "dated": "id int primary key, amount int, note text",
+    "watched": "id int primary key",
 }
 DEFAULT_IDENTITY = ("default_notes",)
 OTHER_SCHEMA = ("depots",)

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 # a file or a pipe is no reason to cut lines
 console = Console(width=None if sys.stdout.isatty() else 160)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-With = Annotated[list[str] | None, typer.Option("--with", help="Add this group: airflow. May be given several times.")]
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", help="Add this group: airflow, metrics, serving, trino. May be given several times."),
+]
 Without = Annotated[list[str] | None, typer.Option(help="Leave this component out; may be given several times.")]
 
 
@@ -58,11 +61,13 @@ def up(without: Without = None, groups: With = None) -> None:
 
 
 def install(groups: tuple[str, ...]) -> None:
-    """Bring what is not here yet: the Java files, and for groups Airflow's environment and Prometheus."""
+    """Bring what is not here yet: the Java files, and for groups Trino's, Airflow's environment and Prometheus."""
     from stack import jars
 
-    if jars.problems(jars.Jars()):
-        subprocess.run([PROJECT / "scripts" / "download_jars.sh"], check=True)
+    wanted = [jars.Jars(), *([jars.TRINO] if "trino" in groups else [])]
+    for each in wanted:
+        if jars.problems(each):
+            subprocess.run([PROJECT / "scripts" / "download_jars.sh", *each.name.split()], check=True)
     if parts := [group for group in ("airflow", "metrics") if group in groups]:
         subprocess.run([PROJECT / "scripts" / "setup", "--quiet", *parts], check=True)
 

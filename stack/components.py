@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from catalog.errors import ConfigurationError
 from stack.component import CORE, Component
-from stack.groups import airflow, core, metrics, serving
+from stack.groups import airflow, core, metrics, serving, trino
 
 COMPONENTS: tuple[Component, ...] = (
     *core.COMPONENTS,
     *airflow.COMPONENTS,
     *serving.COMPONENTS,
     *metrics.COMPONENTS,
+    *trino.COMPONENTS,
 )
 """In the order in which they can be started one by one; they are stopped the other way round."""
 GROUPS = tuple(dict.fromkeys(each.group for each in COMPONENTS if each.group != CORE))

@@ -3,6 +3,8 @@
 1. Files that no sum names go. Wrong ones go too, also from Ivy's cache: a cut download heals.
 2. Files in Ivy's cache are copied; Ivy fetches the configurations that lack one, all at once; every sum is compared.
 3. The connector plugin is unpacked, the REST catalog's launcher compiled, and the stamp written.
+
+`python -m stack.download_jars trino` does the same with `jars/trino`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from catalog.errors import ComponentError, ConfigurationError, LakehouseError
 from catalog.java import find_java
-from catalog.settings import Settings, load_settings
+from catalog.settings import PROJECT, Settings, load_settings
 from stack import jars as files
 from stack.ivy import Ivy, Run
 from stack.jars import Fault, Jars
@@ -34,9 +36,8 @@ PLAIN_INTERVAL = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
 
-def download(settings: Settings, console: Console, jars: Jars | None = None) -> None:
+def download(settings: Settings, console: Console, jars: Jars) -> None:
     """Make the jars complete; instant when they are. Raises ConfigurationError or ComponentError naming the file."""
-    jars = jars or Jars()
     if not files.problems(jars):
         return
     sums = files.read_sums(jars)
@@ -49,12 +50,11 @@ def download(settings: Settings, console: Console, jars: Jars | None = None) -> 
             if faults := files.find_faults(jars.lib, sums):
                 raise differs(faults, ivy)
         _finish(ivy, jars)
-    console.print(f"jars: {len(sums)} files as in jars/SHA256SUMS")
+    console.print(f"jars: {len(sums)} files as in {jars.sums.relative_to(PROJECT)}")
 
 
-def update_sums(settings: Settings, console: Console, jars: Jars | None = None) -> None:
+def update_sums(settings: Settings, console: Console, jars: Jars) -> None:
     """Fetch everything that the module names and take its sums as the right ones."""
-    jars = jars or Jars()
     ivy = Ivy(find_java(settings), jars.module, settings.ivy_settings)
     with _alone(ivy.cache, console):
         jars.stamp.unlink(missing_ok=True)
@@ -75,7 +75,7 @@ def differs(faults: Sequence[Fault], ivy: Ivy) -> ConfigurationError:
     more = f"\n  and {len(faults) - 5} more" if len(faults) > 5 else ""
     source = f"the settings in {ivy.settings} lead to" if ivy.settings else "it comes from"
     return ConfigurationError(
-        f"{len(faults)} Java files are not those of jars/SHA256SUMS\n  {listed}{more}",
+        f"{len(faults)} Java files are not those of SHA256SUMS\n  {listed}{more}",
         remedy=f"do not use them: find out what repository or proxy {source}; a cut file heals with "
         f"`rm -r {ivy.cache / faults[0].configuration}` and scripts/download_jars.sh",
     )
@@ -148,7 +148,7 @@ def _any_left(work: Sequence[Future[None]], seconds: float) -> bool:
 
 
 def _finish(ivy: Ivy, jars: Jars) -> None:
-    """Unpack the plugin, compile the launcher, write the stamp."""
+    """Unpack the connector plugin, compile the launcher, make Trino find its plugin, write the stamp."""
     plugins = jars.lib / "plugins"
     shutil.rmtree(plugins, ignore_errors=True)
     for archive in (jars.lib / "debezium").glob("*.tar.gz"):
@@ -156,7 +156,11 @@ def _finish(ivy: Ivy, jars: Jars) -> None:
             # Debian 12's Python is older than the filter; the archive's sum was compared.
             tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
             tar.extractall(plugins)
-    _compile(ivy, jars)
+    if jars.launcher.exists():
+        _compile(ivy, jars)
+    if (services := jars.root / "services").exists():
+        # Trino takes every file of a plugin's folder as an archive of classes.
+        shutil.make_archive(str(jars.lib / "iceberg" / "services"), "zip", services)
     files.write_stamp(jars)
 
 
@@ -175,13 +179,14 @@ def _compile(ivy: Ivy, jars: Jars) -> None:
 def main() -> None:
     """The script's arguments; an error of ours ends it with its message and exit code 2."""
     parser = argparse.ArgumentParser(prog="download_jars.sh", description=(__doc__ or "").split("`python")[0])
+    parser.add_argument("set", nargs="?", choices=[files.TRINO.name], help="this set instead of what the core runs")
     parser.add_argument(
         "--update-sums", action="store_true", help="after a change of jars/ivy.xml: write SHA256SUMS anew"
     )
     arguments = parser.parse_args()
-    console = Console()
+    jars, console = files.TRINO if arguments.set else Jars(), Console()
     try:
-        (update_sums if arguments.update_sums else download)(load_settings(), console)
+        (update_sums if arguments.update_sums else download)(load_settings(), console, jars)
     except LakehouseError as error:
         Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""The Java files: what `jars/ivy.xml` names, checked against `jars/SHA256SUMS`, in `jars/lib`.
+"""The Java files: what `jars/ivy.xml` names, checked against `jars/SHA256SUMS`, in `jars/lib`; `jars/trino` likewise.
 
 `problems` is quick, for every start; `stack.download_jars` mends what it lists.
 """
@@ -19,17 +19,26 @@ from xml.etree import ElementTree
 from catalog.errors import ConfigurationError
 from catalog.settings import PROJECT
 
-DOWNLOAD = "run scripts/download_jars.sh"
-UPDATE = f"{DOWNLOAD} --update-sums, look at the difference and commit it"
 MODULE = "../ivy.xml"
 """The module file's own line in the sums: they were taken for exactly this file."""
 
 
 @dataclass(frozen=True)
 class Jars:
-    """The folder `jars/` of a clone."""
+    """The folder `jars/` of a clone, or one that holds a set of its own."""
 
     root: Path = PROJECT / "jars"
+    name: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What brings the files."""
+        return f"run scripts/download_jars.sh {self.name}".rstrip()
+
+    @property
+    def update(self) -> str:
+        """What takes new sums."""
+        return f"{self.remedy} --update-sums, look at the difference and commit it"
 
     @property
     def lib(self) -> Path:
@@ -48,7 +57,7 @@ class Jars:
 
     @property
     def launcher(self) -> Path:
-        """The one Java source."""
+        """The one Java source that is compiled beforehand; not every set has it."""
         return self.root / "rest-catalog" / "LoopbackRestServer.java"
 
     @property
@@ -59,6 +68,10 @@ class Jars:
     def configurations(self) -> list[str]:
         """Ivy's configurations, each a folder of `lib`."""
         return [conf.attrib["name"] for conf in ElementTree.parse(self.module).iter("conf")]
+
+
+TRINO = Jars(PROJECT / "jars" / "trino", "trino")
+"""Half a gigabyte that is fetched when it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +116,10 @@ def render_sums(sums: Mapping[str, str]) -> str:
 def read_sums(jars: Jars) -> dict[str, str]:
     """The committed sums, without the module's own line. Raises ConfigurationError when the module was changed."""
     if not jars.sums.exists():
-        raise ConfigurationError(f"{jars.sums} is missing", remedy=f"git checkout {jars.sums}, or {UPDATE}")
+        raise ConfigurationError(f"{jars.sums} is missing", remedy=f"git checkout {jars.sums}, or {jars.update}")
     sums = parse_sums(jars.sums.read_text())
     if sums.pop(MODULE, None) != sha256(jars.module):
-        raise ConfigurationError("jars/ivy.xml was changed after jars/SHA256SUMS was written", remedy=UPDATE)
+        raise ConfigurationError(f"{jars.module} was changed after its SHA256SUMS was written", remedy=jars.update)
     return sums
 
 
@@ -159,7 +172,7 @@ def problems(jars: Jars) -> list[str]:
     except (ValueError, KeyError):
         return [f"{jars.stamp} cannot be read"]
     if stamp.get("key") != key(jars):
-        return ["jars/ivy.xml, jars/SHA256SUMS or the launcher was changed"]
+        return [f"{jars.module}, its SHA256SUMS or the launcher was changed"]
     found = _sizes(jars)
     missing = [f"{name} is missing" for name in sizes if name not in found]
     changed = [
@@ -173,9 +186,8 @@ def problems(jars: Jars) -> list[str]:
 
 def key(jars: Jars) -> str:
     """Stands for everything that decides what is in `lib`."""
-    return hashlib.sha256(
-        "".join(sha256(path) for path in (jars.module, jars.sums, jars.launcher)).encode()
-    ).hexdigest()
+    decisive = (path for path in (jars.module, jars.sums, jars.launcher) if path.exists())
+    return hashlib.sha256("".join(map(sha256, decisive)).encode()).hexdigest()
 
 
 def write_stamp(jars: Jars) -> None:

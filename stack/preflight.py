@@ -17,12 +17,13 @@ from catalog.settings import Settings
 from stack import airflow, commands, jars, ports, postgres, prometheus
 from stack.component import Component
 from stack.components import component
+from stack.jars import Jars
 from stack.supervision import Supervisor, socket_path
 
 GIB = 1 << 30
 LOW_DISK_GIB, NO_DISK_GIB = 5.0, 1.0
 LOW_MEMORY_GIB, NO_MEMORY_GIB = 4.0, 1.5
-GROUP_GIB = {"airflow": 3.0}
+GROUP_GIB = {"airflow": 3.0, "serving": 0.7, "trino": 1.5}
 """What a group needs besides the core."""
 WITH_JARS = {"kafka", "connect", "catalog", "stream", "spark-worker"}
 
@@ -51,7 +52,7 @@ def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
     checks = [_host(settings), _state_dir(settings), _disk(settings), _memory(is_up, components)]
     if names & WITH_JARS:
         checks.append(_found("Java", lambda: str(java.find_java(settings))))
-        checks.append(_jars())
+        checks.append(_jars(Jars()))
     if "postgres" in names:
         checks.append(_found("Postgres", lambda: f"{postgres.version()} in {postgres.binary('postgres').parent}"))
         checks.append(_found("Postgres user", lambda: _postgres_user(settings)))
@@ -59,6 +60,9 @@ def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
         checks.append(_found("object store", lambda: str(commands.store_binary())))
     if "airflow-api-server" in names:
         checks.append(_found("Airflow", lambda: _airflow(settings)))
+    if "trino" in names:
+        checks.append(_found("JDK for Trino", lambda: str(java.find_java(settings, java.TRINO))))
+        checks.append(_jars(jars.TRINO))
     if "prometheus" in names:
         checks.append(_found("Prometheus", lambda: str(prometheus.binary())))
     checks.append(Check("supervisor", "ok", "running" if is_up else "not running"))
@@ -136,12 +140,12 @@ def _memory(is_up: bool, components: tuple[Component, ...]) -> Check:
     return Check("memory", state, f"{free:.1f} GiB available", remedy)
 
 
-def _jars() -> Check:
-    problems = jars.problems(jars.Jars())
+def _jars(wanted: Jars) -> Check:
+    name, problems = f"jars {wanted.name}".rstrip(), jars.problems(wanted)
     if not problems:
-        return Check("jars", "ok", f"complete in {commands.JARS}")
+        return Check(name, "ok", f"complete in {wanted.lib}")
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return Check("jars", "fail", f"{problems[0]}{more}", jars.DOWNLOAD)
+    return Check(name, "fail", f"{problems[0]}{more}", wanted.remedy)
 
 
 def _ports(components: tuple[Component, ...], settings: Settings) -> list[Check]:

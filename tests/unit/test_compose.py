@@ -12,7 +12,7 @@ import yaml
 
 from catalog.settings import PROJECT, Settings
 from connectors.configuration import connector_configuration
-from stack import airflow, commands, configuration, prometheus, spark
+from stack import airflow, commands, configuration, prometheus, spark, trino
 from stack.components import COMPONENTS, component
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
@@ -269,11 +269,22 @@ def test_airflows_processes_are_the_embedded_ones_and_share_what_they_keep(monke
     assert '"spark://spark-master"' in given["AIRFLOW_CONN_SPARK_DEFAULT"]
 
 
+def test_trino_is_given_what_the_embedded_one_is(settings: Settings) -> None:
+    given = environment("trino")
+    told = trino.environment(settings)
+    assert {name: value for name, value in told.items() if given[name] != value} == {}
+    asked = set(re.findall(r"\$\{ENV:(\w+)\}", "".join(file.read_text() for file in trino.FILES.rglob("*.properties"))))
+    assert asked == set(given) == set(told)
+    assert SERVICES["trino"]["volumes"] == ["./stack/templates/trino:/etc/trino:ro"]
+
+
 def test_versions_are_fixed_and_those_of_the_jars() -> None:
     jars = {
         each.attrib["name"]: each.attrib["rev"]
         for each in ElementTree.parse(PROJECT / "jars/ivy.xml").iter("dependency")
     }
+    server = ElementTree.parse(PROJECT / "jars/trino/ivy.xml").iter("dependency")
+    assert {each.attrib["rev"] for each in server} == {SERVICES["trino"]["image"].rpartition(":")[2]}
     tags = {name: service["image"].rpartition(":")[2] for name, service in SERVICES.items()}
     assert tags["kafka"] == jars["kafka_2.13"] == jars["connect-runtime"]
     assert tags["connect"] == jars["debezium-connector-postgres"]

@@ -63,11 +63,11 @@ def sql_command(
     from lake.rows import print_rows
 
     past = AsOf.parse(as_of) if as_of else None
-    with Answers(load_settings(), engine.value, past) as answers:
+    with Answers(load_settings(), engine.value) as answers:
         if query is None and sys.stdin.isatty():
-            prompt(answers)
+            prompt(answers, past)
             return
-        print_rows(answers.ask(query if query is not None else sys.stdin.read()), output.value)
+        print_rows(answers.ask(query if query is not None else sys.stdin.read(), past), output.value)
 
 
 @app.command()

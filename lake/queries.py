@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import readline  # noqa: F401 - gives `input` its history
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from catalog.errors import QueryError
+from catalog.errors import HistoryError, QueryError
+from catalog.history import lake_name
 from catalog.lsn import fold_at
 from catalog.readers import duckdb_connection, iceberg_catalog
 from catalog.settings import Settings
@@ -17,11 +19,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+When = AsOf | Mapping[str, int]
+"""A past, or the snapshots of tables by `namespace.table`."""
+
+
 class Answers:
     """An open engine; `ask` runs one statement and returns its rows."""
 
-    def __init__(self, settings: Settings, engine: Engine, as_of: AsOf | None = None) -> None:
-        self._settings, self._engine, self._as_of = settings, engine, as_of
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings, self._engine = settings, engine
         self._open: Any = None
 
     def __enter__(self) -> Answers:
@@ -45,21 +51,26 @@ class Answers:
         else:
             self._open.close()
 
-    def ask(self, query: str) -> pa.Table:
-        """The rows of one statement. Raises QueryError with the engine's message, HistoryError for an unknown past."""
+    def ask(self, query: str, when: When | None = None) -> pa.Table:
+        """The rows of one statement, of now unless told when.
+
+        Raises QueryError with the engine's message, HistoryError for a past that the lake does not hold.
+        """
         text = query.strip().rstrip(";")
         if not text:
             raise QueryError("there is no query", remedy='lake sql "select count(*) from taxi_cdc.trips"')
-        if self._as_of is not None:
-            text = self._in_the_past(text, self._as_of)
+        if when is not None:
+            text = self._pinned(text, when)
         return {"duckdb": self._duckdb, "spark": self._spark, "trino": self._trino}[self._engine](text)
 
-    def _in_the_past(self, text: str, past: AsOf) -> str:
+    def _pinned(self, text: str, when: When) -> str:
+        if not isinstance(when, AsOf):
+            return pin_tables(text, self._engine, lambda name: _listed(when, name))
         catalog = iceberg_catalog(self._settings)
-        if past.kind != "lsn":
-            return pin_tables(text, self._engine, lambda name: past.snapshot_of(catalog, name))
+        if when.kind != "lsn":
+            return pin_tables(text, self._engine, lambda name: when.snapshot_of(catalog, name))
         with duckdb_connection(self._settings) as reader:
-            return pin_tables(text, self._engine, lambda name: fold_at(catalog, reader, name, int(past.value)))
+            return pin_tables(text, self._engine, lambda name: fold_at(catalog, reader, name, int(when.value)))
 
     def _duckdb(self, text: str) -> pa.Table:
         import duckdb
@@ -98,7 +109,14 @@ class Answers:
             raise QueryError(f"Spark: {message}", remedy="lake status: does every component answer?") from failed
 
 
-def prompt(answers: Answers) -> None:
+def _listed(snapshots: Mapping[str, int], name: str) -> int:
+    found = snapshots.get(lake_name(name))
+    if found is None:
+        raise HistoryError(f"{lake_name(name)} is not there or has no row yet", remedy="lake status")
+    return found
+
+
+def prompt(answers: Answers, when: When | None) -> None:
     """Ask one statement after another, each ended by a semicolon, until the input ends or `exit`."""
     from rich.console import Console
     from rich.markup import escape
@@ -110,8 +128,8 @@ def prompt(answers: Answers) -> None:
     with contextlib.suppress(EOFError):
         while (statement := _statement()) not in ("exit", "quit"):
             try:
-                print_rows(answers.ask(statement), "table")
-            except QueryError as error:
+                print_rows(answers.ask(statement, when), "table")
+            except (QueryError, HistoryError) as error:
                 console.print(f"[red]{escape(str(error))}[/]", highlight=False)
             except KeyboardInterrupt:
                 console.print("[dim]stopped[/]")

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from serving.dashboard.lake import MOMENT, clock, explained, moment
-from serving.dashboard.pages import activity, alerts, demand, overview, pipeline, weather, zones
+from serving.dashboard.views import activity, alerts, demand, overview, pipeline, weather, zones
 
 ICON = Path(__file__).with_name("icon.svg")
 NOW = "now"

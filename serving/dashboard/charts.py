@@ -50,10 +50,11 @@ def bars(frame: pd.DataFrame, category: str, value: str, title: str, colour: str
 
 def zone_map(features: list[dict[str, Any]], title: str, value_format: str = ",.0f") -> alt.Chart:
     """Zones by value, with no map below them: nothing is fetched."""
-    scale = alt.Scale(scheme="cividis", type="symlog" if _spread(features) > 50 else "linear")
-    legend = alt.Legend(
-        title=title, orient="bottom", gradientLength=260, format=value_format, tickCount=4, labelOverlap=True
-    )
+    largest, middle = _largest_and_middle(features)
+    skewed = largest > 50 * middle
+    scale = alt.Scale(scheme="cividis", type="symlog" if skewed else "linear")
+    marks = [0, *(10**n for n in range(1, 12) if 10**n <= largest)] if skewed else alt.Undefined
+    legend = alt.Legend(title=title, orient="bottom", gradientLength=260, format=value_format, values=marks)
     known = alt.Color("value:Q", scale=scale, legend=legend)
     tooltip = [
         alt.Tooltip("zone:N", title="zone"),
@@ -62,10 +63,11 @@ def zone_map(features: list[dict[str, Any]], title: str, value_format: str = ",.
     ]
     return (
         alt.Chart(alt.Data(values=features))
-        .mark_geoshape(stroke="white", strokeWidth=0.4, invalid=None)
-        .encode(color=alt.condition("isValid(datum.value)", known, alt.value(NOTHING)), tooltip=tooltip)
+        .mark_geoshape(stroke="white", strokeWidth=0.4, invalid="show")
+        .encode(color=known, tooltip=tooltip)
         .project(type="identity", reflectY=True)
         .properties(height=480)
+        .configure_scale(invalid={"color": {"value": NOTHING}})
     )
 
 
@@ -106,7 +108,7 @@ def compared(frame: pd.DataFrame, x: str, columns: dict[str, str], title: str) -
     )
 
 
-def _spread(features: list[dict[str, Any]]) -> float:
-    """How many times the middle value the largest one is: beyond some, a linear scale shows one zone alone."""
+def _largest_and_middle(features: list[dict[str, Any]]) -> tuple[float, float]:
+    """Of the values: where they lie far apart, a linear scale would show one zone alone."""
     values = sorted(each["value"] for each in features if each["value"])
-    return float(values[-1] / values[len(values) // 2]) if values else 1.0
+    return (float(values[-1]), float(values[len(values) // 2])) if values else (1.0, 1.0)

@@ -31,5 +31,6 @@ def test_a_zone_without_a_value_is_drawn_as_such_and_nothing_is_fetched():
     ]
     drawn = charts.zone_map(features, "trips").to_dict()
     assert drawn["data"] == {"values": features}
-    assert drawn["encoding"]["color"]["condition"]["scale"]["scheme"] == "cividis"
-    assert drawn["encoding"]["color"]["value"] == charts.NOTHING
+    assert drawn["encoding"]["color"]["scale"]["scheme"] == "cividis"
+    assert drawn["mark"]["invalid"] == "show"
+    assert drawn["config"]["scale"]["invalid"]["color"]["value"] == charts.NOTHING

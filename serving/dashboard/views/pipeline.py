@@ -47,10 +47,10 @@ def _live() -> None:
 
 
 def _flow(flow: Flow, status: Status) -> None:
-    stream = status.stream["state"] if status.stream else "not known here"
+    stream = status.stream["state"] if status.stream else "–"
     rate = "–" if flow.error_rate is None else f"{100 * flow.error_rate:.2f} %"
     figures = [
-        ("Stream", str(stream), "what the streaming job last said of itself"),
+        ("Stream", str(stream), "what the streaming job last said of itself, where it runs beside the API"),
         ("Change events", f"{flow.events_per_second:.1f} /s", f"mean of the last {flow.minutes} minutes"),
         ("Set aside", rate, f"{flow.quarantined} of {flow.events + flow.quarantined} records in those minutes"),
         (

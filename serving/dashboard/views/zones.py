@@ -51,8 +51,8 @@ def _pictures(rows: Rows[ZonePerformance], column: str, title: str, form: str) -
     with left:
         st.subheader("Map")
         st.altair_chart(charts.zone_map(shapes.features(values), title, form), alt=f"map of the zones by {title}")
-        if away := shapes.undrawn(values):
-            st.caption(f"{away} zones with a value have no shape: TLC draws none for them")
+        away = shapes.undrawn(values)
+        st.caption("grey: no value" + (f" · {away} zones with a value have no shape" if away else ""))
     with right:
         st.subheader(f"First {min(RANKED, len(known))} of {len(known)}")
         best = known.nlargest(RANKED, column)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from catalog.java import TRINO, find_java
 from catalog.settings import PROJECT, load_settings
 from lake.app import app
 
@@ -64,6 +65,8 @@ def install(groups: tuple[str, ...]) -> None:
     """Bring what is not here yet: the Java files, and for groups Trino's, Airflow's environment and Prometheus."""
     from stack import jars
 
+    if "trino" in groups:
+        find_java(load_settings(), TRINO)  # nobody waits for its files who cannot run them
     wanted = [jars.Jars(), *([jars.TRINO] if "trino" in groups else [])]
     for each in wanted:
         if jars.problems(each):

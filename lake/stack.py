@@ -65,9 +65,10 @@ def install(groups: tuple[str, ...]) -> None:
     """Bring what is not here yet: the Java files, and for groups Trino's, Airflow's environment and Prometheus."""
     from stack import jars
 
-    if "trino" in groups:
-        find_java(load_settings(), TRINO)  # nobody waits for its files who cannot run them
-    wanted = [jars.Jars(), *([jars.TRINO] if "trino" in groups else [])]
+    settings, wanted = load_settings(), [jars.Jars()]
+    if "trino" in groups and settings.trino_url is None:
+        find_java(settings, TRINO)  # nobody waits for its files who cannot run them
+        wanted.append(jars.TRINO)
     for each in wanted:
         if jars.problems(each):
             subprocess.run([PROJECT / "scripts" / "download_jars.sh", *each.name.split()], check=True)

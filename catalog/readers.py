@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,8 @@ EXTENSIONS = ("avro", "httpfs", "iceberg")
 
 def duckdb_connection(settings: Settings, *, threads: int | None = None) -> DuckDBPyConnection:
     """An in-memory DuckDB, in UTC, with the lake attached as `iceberg`, a name that `taxi_cdc.trips` may leave out.
+
+    A namespace that is made later needs the name. A table's name alone is looked for in taxi_cdc first.
 
     Raises ConfigurationError and ComponentError.
     """
@@ -49,8 +50,10 @@ def duckdb_connection(settings: Settings, *, threads: int | None = None) -> Duck
         raise ComponentError(
             f"the REST catalog at {settings.catalog} does not answer", remedy="lake status; lake up"
         ) from refused
-    with contextlib.suppress(duckdb.CatalogException):  # an empty lake has no such namespace yet
-        connection.execute(f"SET search_path = 'memory.main,{CATALOG}.{NAMESPACE}'")
+    named = connection.execute(f"SELECT schema_name FROM duckdb_schemas() WHERE database_name = '{CATALOG}'").fetchall()
+    spaces = sorted((name for (name,) in named), key=lambda name: (name != NAMESPACE, name))
+    path = ["memory.main", *(f'{CATALOG}."{name}"' for name in spaces)]
+    connection.execute(f"SET search_path = {_literal(','.join(path))}")
     return connection
 
 

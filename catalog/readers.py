@@ -50,8 +50,8 @@ def duckdb_connection(settings: Settings, *, threads: int | None = None) -> Duck
         raise ComponentError(
             f"the REST catalog at {settings.catalog} does not answer", remedy="lake status; lake up"
         ) from refused
-    named = connection.execute(f"SELECT schema_name FROM duckdb_schemas() WHERE database_name = '{CATALOG}'").fetchall()
-    spaces = sorted((name for (name,) in named), key=lambda name: (name != NAMESPACE, name))
+    listed = connection.execute("SELECT schema_name FROM duckdb_schemas() WHERE database_name = ?", [CATALOG])
+    spaces = sorted((name for (name,) in listed.fetchall()), key=lambda name: (name != NAMESPACE, name))
     path = ["memory.main", *(f'{CATALOG}."{name}"' for name in spaces)]
     connection.execute(f"SET search_path = {_literal(','.join(path))}")
     return connection

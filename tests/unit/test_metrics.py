@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
+from py4j.protocol import Py4JError
 
 from catalog.settings import PROJECT, Settings
 from catalog.tables.cdc import INSTANT
 from serving.api.metrics import Metrics
 from stack import commands, configuration, jars, prometheus
 from streaming import metrics
+from streaming.audit import TopicAudit
 from streaming.delays import Delays
 from streaming.lag import Arrivals
 
@@ -97,6 +99,14 @@ def test_alerts_fire_when_they_should_and_only_then():
     assert tried == {rule["alert"] for rule in rules()}
 
 
+def test_prometheus_understands_every_panel(tmp_path: Path):
+    expressions = [target["expr"] for panel in dashboard() for target in panel["targets"]]
+    recorded = [{"record": f"panel:{number}", "expr": each} for number, each in enumerate(expressions)]
+    (tmp_path / "panels.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": recorded}]}))
+    done = subprocess.run(["promtool", "check", "rules", tmp_path / "panels.yml"], capture_output=True, text=True)
+    assert done.returncode == 0 and f"{len(expressions)} rules" in done.stdout, done.stdout + done.stderr
+
+
 def test_prometheus_asks_where_the_components_tell(tmp_path: Path):
     settings = Settings(state_dir=tmp_path, port_offset=20000)
     assert prometheus.prepare(settings) and not prometheus.prepare(settings)
@@ -130,6 +140,23 @@ def test_a_stopped_table_has_its_state_and_nothing_else():
 def test_what_was_never_committed_has_no_time_of_a_commit():
     told = values(metrics.status_metrics(status(t=running(last_commit_at=None))))
     assert ("lake_table_last_commit_timestamp_seconds", "t") not in told and ("lake_table_rows", "t") in told
+
+
+class Gone:
+    """A JVM that has ended."""
+
+    @property
+    def java(self) -> None:
+        raise Py4JError("gone")
+
+
+def test_what_nobody_answers_is_left_out_and_never_zero(tmp_path: Path):
+    settings = Settings(state_dir=tmp_path, source_port=1)
+    collector = metrics.StreamCollector(settings, TopicAudit(settings), Gone())
+    assert {name for name, *_ in values(collector.collect())} == {"lake_disk_free_bytes", "lake_disk_size_bytes"}
+    other = status(t=running()) | {"pid": 1}
+    (tmp_path / "stream.json").write_text(json.dumps(other))
+    assert "lake_stream_running" not in {name for name, *_ in values(collector.collect())}, "another process' status"
 
 
 def test_delays_are_counted_once_in_their_bound_and_copied_rows_never():

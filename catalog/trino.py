@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -45,7 +46,7 @@ def fetch(connection: Connection, query: str) -> pa.Table:
     rows = cursor.fetchall()
     described = cursor.description or []
     types = [arrow_type(DataType.build(column.type_code, dialect="trino")) for column in described]
-    columns = [pa.array([_plain(row[place]) for row in rows], kind) for place, kind in enumerate(types)]
+    columns = [arrow_array([row[place] for row in rows], kind) for place, kind in enumerate(types)]
     return pa.Table.from_arrays(columns, names=[column.name for column in described])
 
 
@@ -80,5 +81,18 @@ _SIMPLE = {
 }
 
 
-def _plain(value: Any) -> Any:
+def arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Values as Trino's client gives them: rows are named tuples, UUIDs are objects."""
+    return pa.array([_plain(value, kind) for value in values], kind)
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    if value is None:
+        return None
+    if pa.types.is_struct(kind):
+        return {field.name: _plain(item, field.type) for field, item in zip(kind, value, strict=True)}
+    if pa.types.is_list(kind):
+        return [_plain(item, kind.value_type) for item in value]
+    if pa.types.is_map(kind):
+        return [(_plain(name, kind.key_type), _plain(item, kind.item_type)) for name, item in value.items()]
     return str(value) if isinstance(value, UUID) else value

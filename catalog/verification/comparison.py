@@ -63,8 +63,10 @@ def shown(value: Any) -> Any:
         return value.hex()
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [shown(item) for item in value]
+    if isinstance(value, dict):
+        return {name: shown(item) for name, item in value.items()}
     return value
 
 

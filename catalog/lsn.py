@@ -5,7 +5,7 @@ committed, but where the one before it did (`previous_commit_lsn`). So the commi
 with B the last of them at or before the LSN, a transaction had committed by then exactly if its predecessor's commit
 lies before B. One transaction can remain open to doubt: commits of the connector's heartbeat are in no changelog. Then
 both boundaries around it are named, and nothing is guessed. (Postgres 14 and older also decode transactions that touch
-no published table.)
+no published table.) A changelog that is behind the others, since its table was stopped, is folded as far as it goes.
 """
 
 from __future__ import annotations

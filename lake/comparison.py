@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
@@ -100,19 +101,21 @@ def choose_pasts(settings: Settings) -> dict[str, When]:
     tables = [catalog.load_table(table) for namespace in namespaces for table in catalog.list_tables(namespace)]
     heads = {".".join(table.name()): table.metadata.current_snapshot_id for table in tables}
     pasts: dict[str, When] = {"now": {name: head for name, head in heads.items() if head is not None}}
-    history = table_history(load_table(catalog, "trips"))
-    if history:
-        pasts["snapshot"] = AsOf("snapshot", str(history[-1].snapshot_id))
-        pasts["time"] = AsOf("time", history[len(history) // 2].committed_at.isoformat())
-        if commit := _middle_commit(settings):
-            pasts["lsn"] = AsOf("lsn", str(commit))
+    trips = load_table(catalog, "trips")
+    if log := sorted(trips.metadata.snapshot_log, key=lambda entry: entry.timestamp_ms):
+        middle = datetime.fromtimestamp(log[len(log) // 2].timestamp_ms / 1000, UTC)
+        pasts["snapshot"] = AsOf("snapshot", str(table_history(trips)[-1].snapshot_id))
+        pasts["time"] = AsOf("time", middle.isoformat())
+    if commit := _middle_commit(settings):
+        pasts["lsn"] = AsOf("lsn", str(commit))
     return pasts
 
 
 def _middle_commit(settings: Settings) -> int | None:
+    """A commit in the middle of the changelog of trips; where nothing came after their copy, that of the copy."""
     with duckdb_connection(settings) as reader:
         row = reader.execute(
-            "select quantile_disc(distinct previous_commit_lsn, 0.5) from iceberg.taxi_cdc.trips_cdc"
+            "select coalesce(quantile_disc(distinct previous_commit_lsn, 0.5), max(lsn)) from iceberg.taxi_cdc.trips_cdc"
             " where generation = (select max(generation) from iceberg.taxi_cdc.trips_cdc)"
         ).fetchone()
     return row[0] if row else None

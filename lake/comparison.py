@@ -115,8 +115,9 @@ def _middle_commit(settings: Settings) -> int | None:
     """A commit in the middle of the changelog of trips; where nothing came after their copy, that of the copy."""
     with duckdb_connection(settings) as reader:
         row = reader.execute(
-            "select coalesce(quantile_disc(distinct previous_commit_lsn, 0.5), max(lsn))"
-            " from iceberg.taxi_cdc.trips_cdc where generation = (select max(generation) from iceberg.taxi_cdc.trips_cdc)"
+            "with events as (from iceberg.taxi_cdc.trips_cdc)"
+            " select coalesce(quantile_disc(distinct previous_commit_lsn, 0.5), max(lsn)) from events"
+            " where generation = (select max(generation) from events)"
         ).fetchone()
     return row[0] if row else None
 

@@ -1,7 +1,7 @@
 """How fast the API answers: concurrent clients on its quick endpoints, kept answers and new ones apart.
 
 The API runs as a process of its own, beside the clients, which are one process too. Cold requests name a parameter that
-none named before, one after another. pyiceberg answers the same question in the same run, as a rival without an API.
+none named before, one after another. pyiceberg and, where it runs, Trino answer the same questions in the same run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one kind of request; `cpu_milliseconds` are the API's own for one of them, whatever else runs."""
+    """Milliseconds of one kind of request; `cpu_milliseconds` are those of who answers, for one of them."""
 
     name: str
     kind: str
@@ -66,7 +66,6 @@ class Endpoint:
     name: str
     path: str
     fresh: Callable[[int], dict[str, str]]
-    rival: Callable[[Settings], object]
 
 
 def measure(settings: Settings, rows: int, clients: int, seconds: float, report: Report) -> Served:
@@ -85,21 +84,18 @@ def measure(settings: Settings, rows: int, clients: int, seconds: float, report:
             with _changing(settings, rows):
                 latencies.append(asking.kept(ENDPOINTS[0], "kept, a commit a second"))
         memory = watched.peak_memory()
-        for endpoint in ENDPOINTS:
-            report(f"{endpoint.name} by pyiceberg")
-            latencies.append(_rival(endpoint, settings))
+        latencies += [_by(rival) for rival in rivals.rivals(settings, report)]
     return Served(lake.rows, clients, seconds, latencies, memory, describe(settings, load_before))
 
 
 ENDPOINTS = (
-    Endpoint("stats", "/api/v1/dashboard/stats", lambda n: {"hours": str(30 + n)}, rivals.stats_by_pyiceberg),
+    Endpoint("stats", "/api/v1/dashboard/stats", lambda n: {"hours": str(30 + n)}),
     Endpoint(
         "zones",
         "/api/v1/analytics/zones",
         lambda n: {"limit": "300", "since": (datetime.now(UTC).date() - timedelta(days=300 - n)).isoformat()},
-        rivals.zones_by_pyiceberg,
     ),
-    Endpoint("activity", "/api/v1/realtime/activity", lambda n: {"limit": str(300 + n)}, rivals.activity_by_pyiceberg),
+    Endpoint("activity", "/api/v1/realtime/activity", lambda n: {"limit": str(300 + n)}),
 )
 
 
@@ -176,14 +172,14 @@ class _Connection:
         return int(head.split(b" ", 2)[1])
 
 
-def _rival(endpoint: Endpoint, settings: Settings) -> Latency:
+def _by(rival: rivals.Rival) -> Latency:
     taken = []
-    with Watched({}, "API").spending() as spending:
+    with rival.watched.spending() as spending:
         for _ in range(RIVAL):
             before = time.perf_counter()
-            endpoint.rival(settings)
+            rival.ask()
             taken.append(time.perf_counter() - before)
-    return _latency(endpoint.name, "pyiceberg, in process", taken, spending, 0)
+    return _latency(rival.endpoint, rival.kind, taken, spending, 0)
 
 
 @contextmanager
@@ -218,5 +214,5 @@ def _latency(name: str, kind: str, taken: list[float], spending: Spending, error
         round(float(milliseconds.max()), 1),
         round(len(taken) / spending.wall_seconds, 1),
         errors,
-        round(1000 * spending.cpu_seconds["API"] / len(taken), 2),
+        round(1000 * sum(cpu for who, cpu in spending.cpu_seconds.items() if who != "clients") / len(taken), 2),
     )

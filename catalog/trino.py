@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx
 import pyarrow as pa
 
 from catalog.settings import CATALOG, Settings
@@ -35,6 +36,15 @@ def trino_connection(settings: Settings) -> Connection:
         schema=NAMESPACE,
         timezone="UTC",
     )
+
+
+def absence(settings: Settings) -> str:
+    """Why Trino cannot be asked; empty when it can."""
+    try:
+        httpx.get(f"{settings.trino}/v1/info", timeout=5, trust_env=False).raise_for_status()
+    except httpx.HTTPError:
+        return f"nothing answers at {settings.trino}"
+    return ""
 
 
 def fetch(connection: Connection, query: str) -> pa.Table:

@@ -91,7 +91,7 @@ def api(
     seconds: Annotated[float, typer.Option(min=1, max=120, help="Of each round of theirs.")] = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Time the API's quick endpoints: cold and kept answers, while the table changes, and pyiceberg on the same tables.
+    """Time the API's quick endpoints: cold and kept answers, while the table changes; pyiceberg and Trino beside it.
 
     Needs the store and the REST catalog. Tables that the lake has are measured as they are; those that it lacks are
     made and dropped again.

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +21,7 @@ from catalog.history import load_table, table_history
 from catalog.readers import duckdb_connection, iceberg_catalog
 from catalog.settings import Settings, load_settings
 from catalog.time_travel import AsOf, Engine
+from catalog.trino import absence
 from lake.app import app
 from lake.questions import QUESTIONS, Question
 
@@ -74,12 +74,7 @@ def why_absent(settings: Settings, engine: str) -> str:
     """Why an engine cannot be asked; empty when it can. Raises ConfigurationError for one that there is not."""
     if engine not in ENGINES:
         raise ConfigurationError(f"there is no engine {engine}", remedy=f"one of: {', '.join(ENGINES)}")
-    if engine == "trino":
-        try:
-            httpx.get(f"{settings.trino}/v1/info", timeout=5, trust_env=False).raise_for_status()
-        except httpx.HTTPError:
-            return f"nothing answers at {settings.trino}"
-    return ""
+    return absence(settings) if engine == "trino" else ""
 
 
 def compare(settings: Settings, engines: Sequence[Engine]) -> Iterator[Comparison]:

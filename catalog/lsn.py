@@ -20,7 +20,7 @@ from catalog.history import load_table, lsn_number, lsn_text, snapshot_entries
 from catalog.positions import position_of
 from catalog.settings import CATALOG
 from catalog.source import NAMESPACE, SourceTable
-from catalog.tables.cdc import SOURCE_PROPERTY
+from catalog.tables.cdc import NEXT_GENERATION, SOURCE_PROPERTY
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -88,16 +88,13 @@ def fold_at(catalog: Catalog, duckdb: DuckDBPyConnection, name: str, lsn: int) -
     saved = mirror.properties.get(SOURCE_PROPERTY)
     if saved is None:
         raise HistoryError(f"{table} does not follow a source table, so it has no LSN", remedy="use time:…")
-    source = SourceTable.from_json(saved)
-    if not source.full_identity:
-        raise HistoryError(
-            f"the changelog of {table} holds no whole rows, so it cannot be folded",
-            remedy=f"alter table {source.qualified} replica identity full; lake resync {source.name}; or use time:…",
-        )
-    position = position_of(snapshot_entries(mirror), mirror.metadata.current_snapshot_id, mirror.properties)
+    source, metadata = SourceTable.from_json(saved), mirror.metadata
+    position = position_of(snapshot_entries(mirror), metadata.current_snapshot_id, mirror.properties)
+    if position is None and NEXT_GENERATION in metadata.refs:
+        raise HistoryError(f"{table} is being copied for the first time", remedy="wait for it: lake status")
     columns = tuple(field.name for field in mirror.schema().fields)
-    names = {table[-1] for table in catalog.list_tables(NAMESPACE)}
-    changelogs = [f"{NAMESPACE}.{name}_cdc" for name in sorted(names) if f"{name}_cdc" in names]
+    known = {identifier[-1] for identifier in catalog.list_tables(NAMESPACE)}
+    changelogs = [f"{NAMESPACE}.{mirrored}_cdc" for mirrored in sorted(known) if f"{mirrored}_cdc" in known]
     whole = Fold(source.changelog, position.generation if position else 0, source.key, columns)
     return bounded(duckdb, whole, changelogs, lsn)
 
@@ -120,11 +117,12 @@ def _commits_around(duckdb: DuckDBPyConnection, changelogs: Sequence[str], lsn: 
 
 @dataclass(frozen=True)
 class _Facts:
-    """Of one generation of a changelog: its copy's LSN, the place of the last truncate that counts, and the last change
-    of the transaction that began before an LSN and is not known to have committed by then."""
+    """Of one generation of a changelog: its copy's LSN, the place of the last truncate that counts, events that left
+    values out, and the last change of the transaction of which it is not known whether it had committed by an LSN."""
 
     copied_at: int
     truncated: int | None
+    incomplete: int
     open_change: int | None
     open_transaction: int | None
 
@@ -140,7 +138,8 @@ def _facts(duckdb: DuckDBPyConnection, fold: Fold, boundary: int, lsn: int) -> _
     ),
     placed as (select *, coalesce(previous_commit_lsn, copied_at) as p from events cross join copied)
     select (select copied_at from copied), max(place) filter (op = 't' and p < {boundary}),
-        max(lsn) filter ({doubtful}), max(transaction_id) filter ({doubtful}) from placed
+        count(unchanged) filter (p < {boundary}), max(lsn) filter ({doubtful}),
+        max(transaction_id) filter ({doubtful}) from placed
     """
     row = duckdb.execute(query).fetchone()
     assert row is not None
@@ -153,6 +152,11 @@ def _require_known(table: str, lsn: int, before: int | None, after: int | None, 
         raise HistoryError(
             f"{table} was copied at LSN {lsn_text(facts.copied_at)}: what stood at {asked} is not known",
             remedy=f"ask for lsn:{lsn_text(facts.copied_at)} or a later one",
+        )
+    if facts.incomplete:
+        raise HistoryError(
+            f"{facts.incomplete} updates of {table} left values out, so its changelog cannot be folded",
+            remedy="use time:…; for later, make its replica identity full, then lake resync",
         )
     if after is None and before != lsn:
         remedy = "ask again when a later change of any table has arrived (lake status)"

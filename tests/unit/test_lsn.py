@@ -22,7 +22,8 @@ SESSIONS = 3
 TRIPS = Fold("taxi_cdc.trips_cdc", 0, ("id",), ("id", "value"))
 CHANGELOGS = ("taxi_cdc.trips_cdc", "taxi_cdc.vendors_cdc")
 COLUMNS = """op varchar, previous_commit_lsn bigint, lsn bigint, transaction_id bigint, topic_partition int,
-    topic_offset bigint, generation int, "key" struct(id int), "after" struct(id int, "value" int)"""
+    topic_offset bigint, generation int, "key" struct(id int), "after" struct(id int, "value" int),
+    unchanged varchar[]"""
 
 # What happens next in the WAL: a session changes or deletes a row, writes to the other table or commits; or the
 # connector's heartbeat commits, of which no changelog knows; or all rows of a table go.
@@ -106,7 +107,7 @@ def write(lake, wal: Wal) -> None:
     for name, events in zip(CHANGELOGS, ([*copied, *wal.events], wal.others), strict=True):
         lake.execute(f"create or replace table iceberg.{name} ({COLUMNS})")
         if events:
-            lake.executemany(f"insert into iceberg.{name} values ({', '.join('?' * 9)})", events)
+            lake.executemany(f"insert into iceberg.{name} values ({', '.join('?' * 9)}, null)", events)
 
 
 def folded(lake, lsn: int) -> dict[int, int]:
@@ -161,6 +162,17 @@ def test_before_the_copy_and_after_the_newest_commit_nothing_is_guessed(lake):
         folded(lake, START - 1)
     with pytest.raises(HistoryError, match="has not come to lsn:0/C8 yet"):
         folded(lake, 200)
+
+
+def test_a_changelog_that_left_values_out_is_not_folded(lake):
+    wal = Wal()
+    for step in [("change", 0), ("commit", 0), ("other", 0), ("commit", 0)]:
+        wal.step(*step)
+    write(lake, wal)
+    lake.execute("update iceberg.taxi_cdc.trips_cdc set unchanged = ['value'] where op = 'u'")
+    assert folded(lake, START) == COPIED
+    with pytest.raises(HistoryError, match="1 updates of .* left values out"):
+        folded(lake, wal.others[0][1])
 
 
 def test_a_changelog_whose_copy_made_no_row_begins_with_its_first_event(lake):

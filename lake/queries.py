@@ -69,7 +69,8 @@ class Answers:
         catalog = iceberg_catalog(self._settings)
         if when.kind != "lsn":
             return pin_tables(text, self._engine, lambda name: when.snapshot_of(catalog, name))
-        with duckdb_connection(self._settings) as reader:
+        own = contextlib.nullcontext(self._open) if self._engine == "duckdb" else None
+        with own or duckdb_connection(self._settings) as reader:
             return pin_tables(text, self._engine, lambda name: fold_at(catalog, reader, name, int(when.value)))
 
     def _duckdb(self, text: str) -> pa.Table:

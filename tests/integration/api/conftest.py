@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
+from batch.weather.zones import LOOKUP, SHAPES
+from batch.weather.zones import zones as zones_of_tlc
 from bench.process import Api, api_process
 from bench.served import has
 from catalog.readers import iceberg_catalog
@@ -40,6 +42,10 @@ def rows_of_tables() -> dict[str, list[dict[str, Any]]]:
          "model_version": f"v{made}", "made_at": HOUR - timedelta(hours=2 - made)}
         for zone in range(1, 61) for ahead in range(-1, 26) for made in (0, 1)
     ]  # fmt: skip
+    came = [
+        {"origin": "cdc", "location_id": zone, "hour": HOUR - timedelta(hours=1), "pickups": zone % 5}
+        for zone in range(1, 61)
+    ]
     activity = [
         {"zone_id": zone, "activity_timestamp": NOW - timedelta(minutes=5 * ago), "activity_score": zone / 10,
          "revenue_last_hour": Decimal("12.50"), "pickup_count": zone}
@@ -70,12 +76,14 @@ def rows_of_tables() -> dict[str, list[dict[str, Any]]]:
          "finished_at": NOW + timedelta(seconds=run)}
         for run in (1, 2)
     ]  # fmt: skip
+    shapes = {row["location_id"]: row["shape"] for row in zones_of_tlc(LOOKUP.read_bytes(), SHAPES.read_bytes())}
     names = [
-        {"location_id": zone, "zone": f"zone {zone}", "borough": "Queens", "service_zone": "Boro Zone"}
-        for zone in range(1, 266)
+        {"location_id": zone, "zone": f"zone {zone}", "borough": "Queens", "service_zone": "Boro Zone", "shape": shape}
+        for zone, shape in shapes.items()
     ]
     return {
         "ml.demand_prediction_features": predictions,
+        "analytics.demand_prediction_features": came,
         "realtime.zone_activity": activity,
         "analytics.zone_performance_metrics": zones,
         "analytics.trip_weather_correlation": weather,

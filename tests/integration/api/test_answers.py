@@ -53,6 +53,38 @@ def test_stats_are_those_of_the_mirror(client, rows_at):
     assert stats.meta.freshness_seconds >= 0
 
 
+def test_hours_of_the_series_are_those_of_the_mirror_without_a_gap(client, rows_at):
+    series = client.get_trip_series(hours=24 * 7)
+    hours = series.to_arrow().to_pylist()
+    trips = rows_at(TRIPS, snapshot_of(series.meta, TRIPS))
+    assert hours and {b["hour"] - a["hour"] for a, b in zip(hours, hours[1:], strict=False)} <= {timedelta(hours=1)}
+    for hour in hours:
+        held = [trip for trip in trips if hour["hour"] <= trip["pickup_at"] < hour["hour"] + timedelta(hours=1)]
+        assert (hour["trips"], hour["revenue"]) == (len(held), sum((t["total_amount"] for t in held), Decimal()))
+
+
+def test_past_error_is_that_of_what_was_foreseen_before_the_hour(client, rows_at):
+    rows = client.get_prediction_accuracy(hours=24)
+    newest = next(iter(rows))
+    tables = ("ml.demand_prediction_features", "analytics.demand_prediction_features")
+    made, known = (rows_at(name, snapshot_of(rows.meta, name)) for name in tables)
+    came = {(row["origin"], row["location_id"], row["hour"]): row["pickups"] for row in known}
+    foreseen: dict[Any, Any] = {}
+    for row in sorted(made, key=lambda row: row["made_at"]):
+        if row["origin"] == newest.origin and row["made_at"] <= row["prediction_hour"] == newest.prediction_hour:
+            foreseen[row["location_id"]] = row
+    pairs = [
+        (row, came[key])
+        for zone, row in foreseen.items()
+        if came.get(key := (newest.origin, zone, newest.prediction_hour)) is not None
+    ]
+    assert newest.zones == len(pairs) > 0
+    errors = [abs(row["predicted_demand"] - pickups) for row, pickups in pairs]
+    assert newest.mean_absolute_error == pytest.approx(sum(errors) / len(errors))
+    within = [row["lower"] <= pickups <= row["upper"] for row, pickups in pairs]
+    assert newest.share_within_interval == pytest.approx(sum(within) / len(within))
+
+
 def test_recent_trips_are_the_newest_with_their_zones(client, rows_at):
     frame = client.get_recent_trips(limit=150)
     (snapshot,) = {each["snapshot_id"] for each in frame.attrs["meta"]["snapshots"] if each["table"] == TRIPS}

@@ -273,6 +273,7 @@ def test_trino_is_given_what_the_embedded_one_is(settings: Settings) -> None:
     given = environment("trino")
     told = trino.environment(settings)
     assert {name: value for name, value in told.items() if given[name] != value} == {}
+    assert settings.trino == f"http://trino:{given['TRINO_PORT']}"
     asked = set(re.findall(r"\$\{ENV:(\w+)\}", "".join(file.read_text() for file in trino.FILES.rglob("*.properties"))))
     assert asked == set(given) == set(told)
     assert SERVICES["trino"]["volumes"] == ["./stack/templates/trino:/etc/trino:ro"]

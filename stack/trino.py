@@ -46,7 +46,7 @@ def command(settings: Settings) -> Command:
     main = str(jars.TRINO.root / "TrinoServer.java")
     classes = str(jars.TRINO.lib / "server" / "*")
     flags = (FILES / "jvm.config").read_text().split()
-    return Command((java, *flags, *given, "-cp", classes, main), environment(settings))
+    return Command((java, *flags, *given, "-cp", classes, main), environment(settings), settings.state_dir / "trino")
 
 
 def prepare(settings: Settings) -> bool:

@@ -15,8 +15,8 @@ from serving.api.questions import empty_view
 from serving.api.routes import analytics, dashboard, operations, realtime
 
 QUESTIONS = [
-    dashboard.STATS, dashboard.SERIES, dashboard.RECENT, analytics.ZONES, analytics.WEATHER, analytics.DEMAND, analytics.ACCURACY, realtime.ACTIVITY,
-    operations.RESULTS, operations.RUNS,
+    dashboard.STATS, dashboard.SERIES, dashboard.RECENT, analytics.ZONES, analytics.WEATHER, analytics.DEMAND,
+    analytics.ACCURACY, realtime.ACTIVITY, operations.RESULTS, operations.RUNS,
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from catalog.errors import ConfigurationError
 from serving.api.access import Access
-from serving.api.keys import FILE_NAME, Keys, Scope
+from serving.api.keys import DASHBOARD, FILE_NAME, Keys, Scope, written
 from serving.api.problems import ProblemError
 
 ALL = frozenset(Scope)
@@ -53,6 +53,17 @@ def test_a_key_ends_when_it_expires_or_is_revoked(keys):
     assert problem(access, secret) == "unauthorized"
     assert problem(access, expired) == "unauthorized"
     assert [each.name for each in keys.listed()] == ["late", "revoked"]
+
+
+def test_the_dashboard_s_key_is_there_from_the_start_and_stays_revoked(keys):
+    access = Access(keys, "5/minute")
+    for secret in ("a" * 40, "b" * 40, "b" * 40):
+        keys.ensure(DASHBOARD, secret, ALL)
+        assert access.key(written(DASHBOARD, secret), "127.0.0.1").scopes == ALL
+    assert problem(access, written(DASHBOARD, "a" * 40)) == "unauthorized"
+    keys.revoke(DASHBOARD)
+    keys.ensure(DASHBOARD, "b" * 40, ALL)
+    assert problem(access, written(DASHBOARD, "b" * 40)) == "unauthorized"
 
 
 def test_an_unknown_key_cannot_be_revoked(keys):

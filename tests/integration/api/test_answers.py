@@ -1,6 +1,7 @@
 """What the API answers over the running lake, asked by its client over HTTP; pyiceberg says what it should be."""
 
 import asyncio
+import itertools
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -57,7 +58,7 @@ def test_hours_of_the_series_are_those_of_the_mirror_without_a_gap(client, rows_
     series = client.get_trip_series(hours=24 * 7)
     hours = series.to_arrow().to_pylist()
     trips = rows_at(TRIPS, snapshot_of(series.meta, TRIPS))
-    assert hours and {b["hour"] - a["hour"] for a, b in zip(hours, hours[1:], strict=False)} <= {timedelta(hours=1)}
+    assert hours and {b["hour"] - a["hour"] for a, b in itertools.pairwise(hours)} <= {timedelta(hours=1)}
     for hour in hours:
         held = [trip for trip in trips if hour["hour"] <= trip["pickup_at"] < hour["hour"] + timedelta(hours=1)]
         assert (hour["trips"], hour["revenue"]) == (len(held), sum((t["total_amount"] for t in held), Decimal()))
@@ -218,6 +219,19 @@ def test_operations_tell_the_lake_s_own_facts(client):
     assert {table.table for table in status.tables} == {row.table for row in client.get_tables()}
     described = next(row for row in client.get_tables() if row.table == "reference.taxi_zones")
     assert described.description and described.columns[0].name == "location_id"
+
+
+def test_the_pipeline_tells_what_was_verified_what_came_and_what_it_uses(client, stack):
+    stack.verified("payment_types")
+    status = client.get_pipeline_status()
+    (verified,) = [each for each in status.verified if each.table == "public.payment_types"]
+    assert verified.equal and verified.rows_compared == stack.source("select count(*) from payment_types")[0][0]
+    usage = {each.name: each for each in status.processes}
+    assert {"postgres", "kafka", "store", "catalog", "connect", "stream"} <= set(usage)
+    assert all(each.memory_bytes > 1 << 20 for each in usage.values())
+    assert {"store", "kafka"} <= {folder.name for folder in status.disk.folders if folder.bytes}
+    assert 0 < status.disk.free_bytes <= status.disk.total_bytes
+    assert status.flow.events >= 0 and (status.flow.error_rate or 0) < 1
 
 
 def test_both_clients_read_the_same(api, client):

@@ -90,6 +90,9 @@ def test_trino_folds_alike_and_only_reads(stack, joined, moments, trino):
     assert stack.states()["trino"].healthy
     metrics = httpx.get(f"{stack.settings.trino}/metrics", auth=("lake", ""), trust_env=False)
     assert "trino_execution" in metrics.text
+    log = (stack.settings.state_dir / "logs" / "trino.log").read_text()
+    assert "SERVER STARTED" in log
+    assert not [secret for secret in stack.settings.secrets.model_dump().values() if secret in log]
 
 
 def test_twenty_questions_have_the_same_answers(request, stack):

@@ -82,7 +82,7 @@ def explained(part: Callable[Page, None]) -> Callable[Page, None]:
             st.markdown("`lake status` shows what runs, `lake up --with serving` starts what does not.")
         except ServerError as down:
             st.error(f"**The lake does not answer.** {down.detail}")
-            st.markdown("The pages come back by themselves when `lake status` shows store and catalog well.")
+            st.markdown("Reload this page when `lake status` shows store and catalog well.")
         except AuthenticationError as refused:
             st.error(f"**The API does not know this dashboard's key.** {refused.detail}")
         except LakehouseError as failed:

@@ -10,9 +10,11 @@ from pydantic import BaseModel
 
 from serving.client import NotFoundError, Status
 from serving.dashboard import charts, shown
-from serving.dashboard.lake import client, explained, moment, refresh
+from serving.dashboard.lake import client, explained, moment
 from serving.status import Flow
 
+REFRESH_SECONDS = 10
+"""The API measures anew as often."""
 MIB, GIB = 1 << 20, 1 << 30
 SET_ASIDE = {
     "taxi_cdc.quarantine": (["topic", "topic_offset", "reason", "at"], "-at"),
@@ -26,7 +28,7 @@ def show() -> None:
     st.title("Pipeline")
     if moment():
         st.caption("This page shows the present: the pipeline's state is not kept.")
-    st.fragment(run_every=refresh())(explained(_live))()
+    st.fragment(run_every=REFRESH_SECONDS)(explained(_live))()
     st.header("Quality")
     _quality()
     st.header("Quarantine")

@@ -44,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        background.submit(lake.open)  # where the lake is away, the first question tries again and says so
         yield
         background.shutdown(cancel_futures=True)
 
@@ -62,7 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
     keys.ensure(DASHBOARD, settings.secrets.dashboard_key, frozenset(Scope))
     state.access = Access(keys, settings.api_rate)
     state.pipeline = Pipeline(settings, state.heads)
-    answers = Answers(Lake(settings, state.heads, state.metrics), state.metrics, background)
+    lake = Lake(settings, state.heads, state.metrics)
+    answers = Answers(lake, state.metrics, background)
     state.answering = Answering(answers, Cursors(settings.secrets.api_cursor_key))
     for topic in (dashboard, analytics, realtime, tables, operations, health):
         app.include_router(topic.router)

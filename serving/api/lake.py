@@ -94,14 +94,19 @@ class Lake:
             self._turns.release()
             self._metrics.query_seconds.observe(time.monotonic() - began)
 
-    @contextmanager
-    def _connection(self) -> Iterator[DuckDBPyConnection]:
+    def open(self) -> DuckDBPyConnection:
+        """The DuckDB, which takes some seconds the first time."""
         with self._opening:
             if self._root is None:
-                self._root = duckdb_connection(self._settings, threads=THREADS)
-                self._root.execute(f"set memory_limit = '{self._settings.api_memory}'")
-                self._root.execute("set temp_directory = ''")
-            connection = self._root.cursor()
+                root = duckdb_connection(self._settings, threads=THREADS)
+                root.execute(f"set memory_limit = '{self._settings.api_memory}'")
+                root.execute("set temp_directory = ''")
+                self._root = root
+            return self._root
+
+    @contextmanager
+    def _connection(self) -> Iterator[DuckDBPyConnection]:
+        connection = self.open().cursor()
         try:
             connection.execute("set TimeZone = 'UTC'")
             yield connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from streamlit.web import cli
@@ -26,7 +27,8 @@ def options(settings: Settings) -> dict[str, str]:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until stopped."""
+    """Serve until stopped. What pages need is loaded first, not while the first visitor waits."""
+    import_module("serving.dashboard.views")
     flags = [f"--{name}={value}" for name, value in options(settings).items()]
     cli.main(["run", str(APP), *flags])
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from catalog.settings import CATALOG
-from catalog.tables.table import Column, Table
+from catalog.tables.ddl import column_definition, create_statement
+from catalog.tables.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -28,22 +29,11 @@ _WRITE = "lake.write"
 def ensure_table(spark: SparkSession, table: Table) -> None:
     """Create the table where it is missing, and add columns that its declaration has gained."""
     spark.sql(f"create namespace if not exists {CATALOG}.{table.namespace}")
-    spark.sql(create_statement(table))
+    spark.sql(create_statement(table, PROPERTIES))
     held = set(spark.table(_name(table)).columns)
     for column in table.columns:
         if column.name not in held:
-            spark.sql(f"alter table {_name(table)} add column {_definition(column)}")
-
-
-def create_statement(table: Table) -> str:
-    """The statement that creates a declared table if it is not there."""
-    columns = ",\n  ".join(_definition(column, required=column.required) for column in table.columns)
-    partition = f"\npartitioned by ({', '.join(table.partition)})" if table.partition else ""
-    properties = ", ".join(f"'{name}' = '{value}'" for name, value in PROPERTIES.items())
-    return (
-        f"create table if not exists {_name(table)} (\n  {columns}\n) using iceberg{partition}\n"
-        f"comment '{_quoted(table.description)}'\ntblproperties ({properties})"
-    )
+            spark.sql(f"alter table {_name(table)} add column {column_definition(column)}")
 
 
 def replace(spark: SparkSession, table: Table, rows: DataFrame, where: str) -> int:
@@ -78,12 +68,3 @@ def _condition(where: str) -> object:
 
 def _name(table: Table) -> str:
     return f"{CATALOG}.{table.identifier}"
-
-
-def _definition(column: Column, *, required: bool = False) -> str:
-    comment = f" comment '{_quoted(column.description)}'" if column.description else ""
-    return f"`{column.name}` {column.type}{' not null' if required else ''}{comment}"
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,4 +1,4 @@
-"""How long a change took from its commit in Postgres to a snapshot of the mirror, measured from the tables."""
+"""How long a change took from its commit in Postgres to a snapshot that has it, measured from the tables."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ class Freshness:
     largest: float
 
 
-def freshness(settings: Settings, name: str, since: datetime) -> Freshness | None:
-    """Of one mirror's events committed since then; None when there are none.
+def freshness(settings: Settings, name: str, since: datetime, visible_in: str | None = None) -> Freshness | None:
+    """Of one mirror's events committed since then, in it or in a table made from it; None when there are none.
 
     An event is visible in the first snapshot whose position is past its offset.
     """
-    table = load_table(iceberg_catalog(settings), name)
+    catalog = iceberg_catalog(settings)
+    mirror, table = load_table(catalog, name), load_table(catalog, visible_in or name)
     visible_at, reached = [], []
     times = {snapshot.snapshot_id: snapshot.timestamp_ms / 1000 for snapshot in table.metadata.snapshots}
     for entry in snapshot_entries(table):
@@ -37,7 +38,7 @@ def freshness(settings: Settings, name: str, since: datetime) -> Freshness | Non
             visible_at.append(times[entry.snapshot_id])
             reached.append(Position.from_json(text).next_offset(0))
     order = np.lexsort((visible_at, reached))
-    events = _events(settings, ".".join(table.name()), since)
+    events = _events(settings, ".".join(mirror.name()), since)
     first = np.searchsorted(np.asarray(reached)[order], events["topic_offset"], "right")
     held = first < len(order)
     if not held.any():

@@ -54,7 +54,8 @@ class Copy:
 @dataclass(frozen=True)
 class Position:
     """Where a table stands in its topic. `generation` counts its copies; the present one began at offset
-    `generation_start` (what lies below is decided by the copied rows); `copy` is the one under way.
+    `generation_start` (what lies below is decided by the copied rows); `copy` is the one under way. A table that is
+    made from a mirror has the mirror's position, and `made_from` is the mirror's snapshot.
     """
 
     topic_id: str
@@ -62,6 +63,7 @@ class Position:
     generation: int = 0
     copy: Copy | None = None
     generation_start: int = 0
+    made_from: int | None = None
 
     def to_json(self) -> str:
         """Compact JSON, partitions as `[next_offset, previous_commit_lsn, lsn]`."""
@@ -71,6 +73,8 @@ class Position:
             fields["generation_start"] = self.generation_start
         if self.copy:
             fields["copy"] = list(astuple(self.copy))
+        if self.made_from is not None:
+            fields["made_from"] = self.made_from
         return json.dumps(fields, separators=(",", ":"))
 
     @classmethod
@@ -83,6 +87,7 @@ class Position:
             fields["generation"],
             Copy(*fields["copy"]) if fields.get("copy") else None,
             fields.get("generation_start", 0),
+            fields.get("made_from"),
         )
 
     def next_offset(self, partition: int) -> int:

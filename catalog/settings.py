@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     )
     mlflow_uri: str | None = Field(None, description="MLflow's store; a SQLite file in the state folder when unset")
     airflow_paused: bool = Field(False, description="new DAGs wait to be unpaused, not run by their schedule")
-    alert_webhook: SecretStr | None = Field(None, description="URL that a failed batch task is posted to, as JSON")
+    alert_webhook: SecretStr | None = Field(None, description="URL that failed batch tasks and alerts are posted to")
     api_url: str | None = Field(None, description="the API's address for its client; the local API when unset")
     api_key: SecretStr | None = Field(None, description="the client's key, made by `lake keys create`")
     api_cursor_key: SecretStr | None = Field(None, description="signs the API's page cursors; generated when unset")

@@ -158,7 +158,18 @@ def render_tables(stream: dict[str, Any] | None) -> RenderableType:
         if each.get("state") == "stopped"
     ]
     age = Text(f"stream {stream.get('state')}, as of {stream['age_seconds']:.0f} s ago", style="dim")
-    return Group(Text(""), table, *reasons, age)
+    return Group(Text(""), table, *reasons, _render_realtime(stream.get("realtime", {})), age)
+
+
+def _render_realtime(realtime: dict[str, Any]) -> RenderableType:
+    """The real-time tables in a line: how far they are, and why they are not."""
+    state, reason = realtime.get("state", "waiting"), realtime.get("reason", "")
+    if state != "running":
+        return Text(f"real-time tables: {state} {reason}".rstrip(), style="red" if reason else "dim")
+    offsets = ", ".join(str(offset) for offset in realtime["position"].values())
+    behind = realtime.get("seconds_behind_source")
+    lag = "" if behind is None else f", last change {behind:.1f} s after its commit"
+    return Text(f"real-time tables: at offset {offsets}{lag}, {realtime.get('alerts', 0)} alerts open", style="green")
 
 
 def render_checks(checks: list[Check]) -> RenderableType:

@@ -29,8 +29,9 @@ from streaming.audit import Topic, TopicAudit
 from streaming.epoch import Slicer, apply_slice, merge_small_files
 from streaming.errands import FAILURES, Errands
 from streaming.files import KeyCache
+from streaming.following import Following
 from streaming.iceberg import Lake
-from streaming.offsets import epoch_ranges
+from streaming.offsets import epoch_ranges, record_count
 from streaming.opening import Opener, check_topic
 from streaming.quarantine import Quarantine
 from streaming.schemas import SourceSchemas
@@ -67,14 +68,23 @@ class Driver:
         self._failure: LakehouseError | None = None
         self._slicer = Slicer(settings.slice_bytes)
         self._unforeseen: Counter[str] = Counter()
+        self._following = Following(self.lake, settings)
         self._errands = Errands(
-            settings, self.lake, self.schemas, self.audit, self._changed.set, self._stop_table, self._go_on
+            settings,
+            self.lake,
+            self.schemas,
+            self.audit,
+            self._changed.set,
+            self._stop_table,
+            self._go_on,
+            self._following.held,
         )
 
     def run(self) -> None:
         """Stream until a TERM or INT signal; every failure but a wrong setting is followed by a fresh start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
+        self._following.start()
         pause = 1.0
         while not self._ending.is_set():
             started = time.monotonic()
@@ -89,6 +99,7 @@ class Driver:
                 if isinstance(failure, FencedError):
                     pause = _LONGEST_PAUSE_SECONDS
                 self._ending.wait(pause)
+        self._following.end()
         self._say("stopped")
 
     def _require_spark(self, failure: BaseException) -> None:
@@ -115,6 +126,7 @@ class Driver:
             self._ending.wait(2.0)
             return
         self._errands.serve_replays(self.streams.values(), self._quarantine)
+        self._following.offer(self.streams.values())
         query = self._start()
         try:
             self._watch(query)
@@ -188,6 +200,7 @@ class Driver:
     def _apply_epoch(self, frame: DataFrame, epoch: int) -> None:
         """Apply one epoch; what a table cannot take stops that table, any other failure ends the query."""
         ranges = epoch_ranges(self._checkpoint, epoch)
+        self._following.make_way(record_count(ranges))
         topics = self.audit.read(list(ranges))
         for name in ranges:
             self._check(name, topics.get(name))
@@ -198,6 +211,7 @@ class Driver:
                 self._judge(self.streams[name].name, failure)
         running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
         merge_small_files(running, self.settings.small_files, self._across)
+        self._following.offer(running.values())
         self._say("running", at_most_every=1.0)
 
     def _judge(self, table: str, failure: BaseException) -> None:
@@ -263,7 +277,9 @@ class Driver:
             return
         self._status_at = now
         running = {stream.name: stream for stream in self.streams.values() if stream.name not in self.stopped}
-        write_status(self.settings.state_dir, state, running, self.stopped, self._errands.copying, error)
+        write_status(
+            self.settings.state_dir, state, running, self.stopped, self._errands.copying, self._following.status, error
+        )
 
 
 def _short(failure: BaseException) -> str:

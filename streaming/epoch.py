@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from catalog.positions import OffsetRange
 from streaming.merging import merge_changelog, merge_mirror
+from streaming.offsets import record_count
 from streaming.table import TableStream
 
 Ranges = Mapping[str, Sequence[OffsetRange]]
@@ -37,8 +38,7 @@ class Slicer:
 
     def slices(self, frame: DataFrame, ranges: Ranges) -> Iterator[tuple[pa.Table, Ranges]]:
         """The epoch's records as (records, ranges), those of one partition in offset order."""
-        records = sum(offsets.end - offsets.start for parts in ranges.values() for offsets in parts)
-        fits = records * self._bytes_per_record <= self._limit
+        fits = record_count(ranges) * self._bytes_per_record <= self._limit
         cuts = [ranges] if fits else cut(_sizes(frame), ranges, self._limit)
         wanted = frame.select("topic", "partition", "offset", "key", "value")
         for part in cuts:

@@ -15,6 +15,7 @@ from pyspark.errors import PySparkException
 
 from catalog.errors import LakehouseError, TableStoppedError
 from catalog.settings import Settings
+from catalog.tables.realtime import ALERTS, TRIP_AGGREGATIONS, WATCHED, ZONE_ACTIVITY
 from streaming.audit import TopicAudit
 from streaming.copying import Copier
 from streaming.iceberg import Lake
@@ -45,10 +46,11 @@ class Errands:
         restart: Callable[[], None],
         stop_table: Callable[[str, TableStoppedError], None],
         go_on: Callable[[str], None],
+        held: Callable[[], set[int]],
     ) -> None:
         self._settings, self._lake = settings, lake
         self._copier = Copier(settings, lake, schemas, audit)
-        self._restart, self._stop_table, self._go_on = restart, stop_table, go_on
+        self._restart, self._stop_table, self._go_on, self._held = restart, stop_table, go_on, held
         self._without_copied = threading.Event()
         self._copies = ThreadPoolExecutor(2, "copy")
         self._housekeeping = ThreadPoolExecutor(1, "housekeeping")
@@ -85,7 +87,10 @@ class Errands:
                 self._copies.submit(self._resync, request)
         if time.monotonic() - self._thinned_at > _THIN_OUT_SECONDS:
             self._thinned_at = time.monotonic()
-            names = [name for stream in streams for name in (stream.source.mirror, stream.source.changelog)]
+            sources = [stream.source for stream in streams]
+            names = [name for source in sources for name in (source.mirror, source.changelog)]
+            if any(source.qualified == WATCHED.table for source in sources):
+                names += [table.identifier for table in (TRIP_AGGREGATIONS, ZONE_ACTIVITY, ALERTS)]
             self._housekeeping.submit(self._thin_out, names)
 
     def _resync(self, request: Request) -> None:
@@ -110,6 +115,6 @@ class Errands:
     def _thin_out(self, names: Iterable[str]) -> None:
         for name in names:
             try:
-                thin_out(self._lake.table(name))
+                thin_out(self._lake.table(name), self._held())
             except FAILURES as failure:
                 log.warning("expiry failed, left for later", table=name, failure=str(failure)[:300])

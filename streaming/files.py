@@ -1,4 +1,4 @@
-"""The mirror's data files as the driver knows them: key range, deleted rows, and a bounded cache of their keys."""
+"""The mirror's data files as the driver knows them: key range, deleted rows, and a bounded cache of what was read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -114,8 +115,19 @@ class WantedRange:
         return True
 
 
-class KeyCache:
-    """Keys of data files, at most `limit` bytes of them, shared by all tables and threads.
+class Sized(Protocol):
+    """What knows how much memory it takes."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+
+
+Held = TypeVar("Held", bound=Sized)
+
+
+class FileCache(Generic[Held]):
+    """What was read of data files, at most `limit` bytes of it, shared by all tables and threads.
 
     When it is full a random file is dropped: an epoch that touches every file in turn would make the least recently
     used one exactly the next to be needed.
@@ -123,30 +135,30 @@ class KeyCache:
 
     def __init__(self, limit: int) -> None:
         self.limit, self.held = limit, 0
-        self._files: dict[str, FileKeys] = {}
+        self._files: dict[str, Held] = {}
         self._lock = threading.Lock()
         self._random = random.Random(0)
 
-    def get(self, path: str, read: Callable[[], FileKeys]) -> FileKeys:
-        """The keys of a file, read if they are not held."""
+    def get(self, path: str, read: Callable[[], Held]) -> Held:
+        """What is known of a file, read if it is not held."""
         with self._lock:
             known = self._files.get(path)
         if known is not None:
             return known
-        keys = read()
-        self.put(path, keys)
-        return keys
+        found = read()
+        self.put(path, found)
+        return found
 
-    def put(self, path: str, keys: FileKeys) -> None:
-        """Hold the keys of a file, dropping others if need be."""
-        if keys.nbytes > self.limit:
+    def put(self, path: str, found: Held) -> None:
+        """Hold what was read of a file, dropping others if need be."""
+        if found.nbytes > self.limit:
             return
         with self._lock:
             self._forget(path)
-            while self.held + keys.nbytes > self.limit:
+            while self.held + found.nbytes > self.limit:
                 self._forget(self._random.choice(tuple(self._files)))
-            self._files[path] = keys
-            self.held += keys.nbytes
+            self._files[path] = found
+            self.held += found.nbytes
 
     def forget(self, path: str) -> None:
         """Drop a file that is gone."""
@@ -157,3 +169,6 @@ class KeyCache:
         dropped = self._files.pop(path, None)
         if dropped is not None:
             self.held -= dropped.nbytes
+
+
+KeyCache = FileCache[FileKeys]

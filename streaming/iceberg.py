@@ -47,7 +47,7 @@ class Vector:
 
 @dataclass(frozen=True)
 class LiveFile:
-    """A data file of a snapshot. Bounds are of the first key column, None where unknown."""
+    """A data file of a snapshot. Bounds are of the first key column, None where unknown; `partition` as a path."""
 
     path: str
     size: int
@@ -56,11 +56,12 @@ class LiveFile:
     upper: bytes | None
     vector: Vector | None
     java: Any
+    partition: str = ""
 
 
-def written_live(written: WrittenFile, java: Any) -> LiveFile:
+def written_live(written: WrittenFile, java: Any, partition: str = "") -> LiveFile:
     """A file that a commit has just added."""
-    return LiveFile(written.path, written.size, written.rows, None, None, None, java)
+    return LiveFile(written.path, written.size, written.rows, None, None, None, java, partition)
 
 
 class Lake:
@@ -90,13 +91,18 @@ class Lake:
         """Run a `CREATE … IF NOT EXISTS` statement."""
         self.spark.sql(statement)
 
+    def has_table(self, identifier: str) -> bool:
+        """Whether `namespace.table` exists."""
+        return bool(self._catalog.tableExists(self._place(identifier)))
+
     def table(self, identifier: str) -> IcebergTable:
         """Load `namespace.table`."""
+        return IcebergTable(self, identifier, self._catalog.loadTable(self._place(identifier)))
+
+    def _place(self, identifier: str) -> Any:
         namespace, name = identifier.rsplit(".", 1)
-        place = self.package.catalog.TableIdentifier.of(
-            self.package.catalog.Namespace.of(_strings(self, [namespace])), name
-        )
-        return IcebergTable(self, identifier, self._catalog.loadTable(place))
+        of_namespace = self.package.catalog.Namespace.of(_strings(self, [namespace]))
+        return self.package.catalog.TableIdentifier.of(of_namespace, name)
 
 
 def _strings(lake: Lake, values: Sequence[str]) -> Any:
@@ -156,9 +162,13 @@ class IcebergTable:
                 return
             snapshot = self.java.snapshot(parent)
 
-    def live_files(self, key_column: str | None, branch: str = MAIN) -> Iterator[LiveFile]:
-        """The data files of a branch's head, with their vectors."""
-        head = self.head(branch)
+    def has_snapshot(self, snapshot_id: int) -> bool:
+        """Whether a snapshot is still there."""
+        return self.java.snapshot(snapshot_id) is not None
+
+    def live_files(self, key_column: str | None, branch: str = MAIN, *, at: int | None = None) -> Iterator[LiveFile]:
+        """The data files of a branch's head, or of the snapshot `at`, with their vectors."""
+        head = self.head(branch) if at is None else at
         if head is None:
             return
         key_id = str(self.java.schema().findField(key_column).fieldId()) if key_column else ""
@@ -186,15 +196,23 @@ class IcebergTable:
             size, count = found["file-size-in-bytes"], found["record-count"]
             vector = Vector(found["file-path"], size, count, found["referenced-data-file"], *place)
         path, size, rows = fields["file-path"], fields["file-size-in-bytes"], fields["record-count"]
-        return LiveFile(path, size, rows, lower, upper, vector, java)
+        partition = self.spec.partitionToPath(java.partition()) if self.spec.isPartitioned() else ""
+        return LiveFile(path, size, rows, lower, upper, vector, java, partition)
 
     def data_file(self, written: WrittenFile, partition: str = "") -> Any:
         """The Java description of a written Parquet file; `partition` as `name=value`."""
         source = self.java.io().newInputFile(written.path, written.size)
         metrics = self.lake.package.parquet.ParquetUtil.fileMetrics(source, self._metrics)
-        builder = self.lake.package.DataFiles.builder(self.spec).withPath(written.path).withFormat("parquet")
-        builder = builder.withFileSizeInBytes(written.size).withMetrics(metrics)
+        builder = self._described(written).withMetrics(metrics)
         return (builder.withPartitionPath(partition) if partition else builder).build()
+
+    def data_file_without_bounds(self, written: WrittenFile, partition: str) -> Any:
+        """The same, told apart by its partition alone: nothing is read of the file."""
+        return self._described(written).withRecordCount(written.rows).withPartitionPath(partition).build()
+
+    def _described(self, written: WrittenFile) -> Any:
+        builder = self.lake.package.DataFiles.builder(self.spec).withPath(written.path).withFormat("parquet")
+        return builder.withFileSizeInBytes(written.size)
 
     def delete_file(self, vector: Vector) -> Any:
         """The Java description of a deletion vector."""
@@ -232,11 +250,16 @@ class IcebergTable:
         read: int | None,
         *,
         added: Sequence[Any],
+        removed: Sequence[LiveFile] | None = None,
         branch: str = MAIN,
         facts: dict[str, str] | None = None,
     ) -> int:
-        """Commit the removal of all rows and the added files, as `row_delta` does."""
-        update = self.java.newOverwrite().overwriteByRowFilter(self.lake.package.expressions.Expressions.alwaysTrue())
+        """Commit the removal of files, by default of all rows, and the added files, as `row_delta` does."""
+        update = self.java.newOverwrite()
+        if removed is None:
+            update.overwriteByRowFilter(self.lake.package.expressions.Expressions.alwaysTrue())
+        for file in removed or ():
+            update.deleteFile(file.java)
         for file in added:
             update.addFile(file)
         return self._commit(update, position, read, branch, facts)

@@ -7,6 +7,7 @@ offsets of the first epoch stand in `sources/0/0` behind a version line.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from catalog.positions import OffsetRange
@@ -25,6 +26,11 @@ def epoch_ranges(checkpoint: Path, epoch: int) -> dict[str, list[OffsetRange]]:
             if since < until:
                 ranges.setdefault(topic, []).append(OffsetRange(partition, since, until))
     return ranges
+
+
+def record_count(ranges: Mapping[str, Sequence[OffsetRange]]) -> int:
+    """Offsets in ranges by topic: their records, and transaction markers."""
+    return sum(offsets.end - offsets.start for parts in ranges.values() for offsets in parts)
 
 
 def _offsets(path: Path) -> Offsets:

@@ -44,10 +44,13 @@ def expired(snapshots: Iterable[tuple[int, datetime]], now: datetime) -> list[in
     return gone
 
 
-def thin_out(table: IcebergTable) -> int:
-    """Expire snapshots of a table that no branch needs; returns how many. A refused try is left for the next time."""
+def thin_out(table: IcebergTable, held: Iterable[int] = ()) -> int:
+    """Expire snapshots of a table that no branch needs and that are not `held`; returns how many.
+
+    A refused try is left for the next time.
+    """
     table.refresh()
-    heads = {int(ref.snapshotId()) for ref in table.java.refs().values()}
+    heads = {int(ref.snapshotId()) for ref in table.java.refs().values()} | set(held)
     found = [
         (int(snapshot.snapshotId()), datetime.fromtimestamp(snapshot.timestampMillis() / 1000, UTC))
         for snapshot in table.java.snapshots()

@@ -30,9 +30,10 @@ def write_status(
     running: Mapping[str, TableStream],
     stopped: Mapping[str, Stopped],
     copying: Mapping[str, str],
+    realtime: Mapping[str, Any],
     error: str = "",
 ) -> None:
-    """Write the status of the job and of every table."""
+    """Write the status of the job, of every table and of the real-time tables."""
     tables: dict[str, Any] = {}
     for name, stream in running.items():
         tables[name] = {**_described(stream), "state": "copying" if _in_copy(stream) else "running"}
@@ -46,6 +47,7 @@ def write_status(
         "state": state,
         "error": error,
         "tables": dict(sorted(tables.items())),
+        "realtime": dict(realtime),
     }
     path = state_dir / FILE_NAME
     partial = path.with_suffix(".partial")

@@ -47,6 +47,7 @@ class Progress:
     quarantined: int = 0
     unverifiable: int = 0
     last_commit_at: datetime | None = None
+    newest_change_at: datetime | None = None
     last_epoch_seconds: float = 0.0
 
 
@@ -98,6 +99,7 @@ class TableStream:
             self.progress.last_commit_at = now = datetime.now(UTC)
             self.progress.epochs += 1
             self.progress.delays.add(decoded.events.op, decoded.events.committed_at, now.timestamp())
+            self.progress.newest_change_at = decoded.events.committed_at[len(decoded.events) - 1].as_py()
             self.progress.last_epoch_seconds = time.monotonic() - started
         return len(decoded.events)
 

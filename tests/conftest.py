@@ -21,6 +21,8 @@ from catalog.errors import LakehouseError
 from catalog.readers import duckdb_connection, iceberg_catalog
 from catalog.settings import PREFIX, PROJECT, Settings
 from catalog.verification import VerificationReport, verify
+from catalog.verification.barrier import topic_targets
+from catalog.verification.realtime import RealtimeReport, verify_realtime
 from connectors.load import load_trips
 from connectors.setup import ensure_source
 from connectors.traffic import Counts, run_traffic
@@ -130,6 +132,14 @@ class Stack:
         """The report of a verification that found mirrors, changelogs and source equal."""
         report = verify(self.settings, tables or None, timeout=seconds)
         assert report.equal, json.dumps(report.as_json(), default=str, indent=1)
+        return report
+
+    def real_time_verified(self, seconds: float = WAIT_SECONDS) -> RealtimeReport:
+        """The report of a recomputation from the mirror, at a barrier, that found the real-time tables equal."""
+        self.verified("trips", seconds=seconds)
+        topic = f"{self.settings.topic_prefix}.trips"
+        report = verify_realtime(self.settings, topic_targets(self.settings, [topic])[topic], seconds)
+        assert report.equal, report
         return report
 
     def traffic(self, changes: int, seed: int, rate: float = 200) -> Counts:

@@ -7,6 +7,7 @@ from catalog.tables.analytics import SURGE_INSIGHT, TRIP_WEATHER_CORRELATION, ZO
 from catalog.tables.control import BATCH_RUNS, QUALITY_RESULTS, QUARANTINE
 from catalog.tables.ml import DEMAND_FEATURES, DEMAND_PREDICTIONS, FARE_PREDICTIONS
 from catalog.tables.nyc_taxi import TRIPS
+from catalog.tables.realtime import ALERTS, TRIP_AGGREGATIONS, ZONE_ACTIVITY
 from catalog.tables.reference import TAXI_ZONES
 from catalog.tables.table import Table
 from catalog.tables.weather import HOURLY_WEATHER, LOCATIONS
@@ -25,4 +26,7 @@ TABLES: tuple[Table, ...] = (
     DEMAND_FEATURES,
     DEMAND_PREDICTIONS,
     FARE_PREDICTIONS,
+    TRIP_AGGREGATIONS,
+    ZONE_ACTIVITY,
+    ALERTS,
 )

@@ -56,6 +56,7 @@ def healed(stack, name: str, killed: int) -> bool:
 def whole(stack) -> None:
     """Mirrors equal to Postgres, and each changelog holds just what an independent reader finds in its topic, once."""
     stack.verified(*MAIN, seconds=HEAL_SECONDS)
+    stack.real_time_verified(HEAL_SECONDS)
     for name in MAIN:
         topic = f"{stack.settings.topic_prefix}.{name}"
         expected = [

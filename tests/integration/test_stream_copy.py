@@ -53,6 +53,7 @@ def test_a_lost_slot_is_named_and_a_new_copy_leaves_no_ghosts(stack):
     assert stack.lake_rows("select count(*), count(distinct trip_id) from taxi_cdc.trips") == [(rows, rows)]
     stack.traffic(50, seed=12)
     stack.verified(*MAIN)
+    stack.real_time_verified()
 
 
 ACTIVE = "select coalesce(bool_or(active), false) from pg_replication_slots where slot_name = 'lakehouse'"

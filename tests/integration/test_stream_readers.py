@@ -1,8 +1,16 @@
 """Every engine reads the same mirror: many files, deletion vectors, merged files, a changed schema."""
 
+from datetime import UTC
+
 import pytest
 
+from catalog.readers import iceberg_catalog
 from catalog.session import spark_session
+
+ACTIVITY = """
+SELECT zone_id, activity_timestamp, activity_score, revenue_last_hour, pickup_count FROM iceberg.realtime.zone_activity
+WHERE activity_timestamp >= current_timestamp() - interval 1 hour ORDER BY activity_score DESC
+"""
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +39,18 @@ def by_pyiceberg(stack, mirror: str, columns: str) -> list[tuple]:
 
 
 @pytest.fixture(scope="module")
-def by_spark(stack):
-    spark = spark_session(stack.settings, "test readers", driver_memory="1g")
+def spark(stack):
+    session = spark_session(stack.settings, "test readers", driver_memory="1g")
+    yield session
+    session.stop()
 
+
+@pytest.fixture(scope="module")
+def by_spark(spark):
     def read(stack, mirror: str, columns: str) -> list[tuple]:
         return [tuple(row) for row in spark.sql(f"select {columns} from taxi_cdc.{mirror} order by id").collect()]
 
-    yield read
-    spark.stop()
+    return read
 
 
 def by_postgres(stack, table: str, columns: str) -> list[tuple]:
@@ -90,3 +102,22 @@ def test_a_changed_schema_reads_alike(stack, many_files, by_spark):
     stack.execute(f"update {table} set tip = 0.5, fare = 1234567890.12 where id in (7, 8)")
     stack.verified(table)
     agree(stack, by_spark, table, mirror, "id, fare, zone, tip")
+
+
+def test_the_activity_of_the_last_hour_reads_alike(stack, spark):
+    stack.traffic(60, seed=730)
+    stack.real_time_verified()
+    table = "iceberg.realtime.zone_activity"
+
+    def alike() -> bool:
+        """The clock moves on between the three."""
+        asked = spark.sql(ACTIVITY).collect()
+        by_spark = [(row[0], row[1].astimezone(UTC), *row[2:]) for row in asked]
+        first, scores = min(row[1] for row in by_spark), [row[2] for row in by_spark]
+        assert scores == sorted(scores, reverse=True)
+        by_duckdb = stack.lake_rows(f"select * from {table} where activity_timestamp >= '{first}'")
+        rows = iceberg_catalog(stack.settings).load_table("realtime.zone_activity").scan().to_arrow().to_pylist()
+        by_pyiceberg = [tuple(row.values()) for row in rows if row["activity_timestamp"] >= first]
+        return sorted(by_spark) == sorted(by_duckdb) == sorted(by_pyiceberg)
+
+    stack.until(alike, "the engines agree")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -41,9 +42,9 @@ actions = st.sampled_from([0, 8, 16]).flatmap(lambda least: st.lists(_action, mi
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> Source:
+def histories(draw: st.DrawFn, kinds: Mapping[str, Kind] = KINDS) -> Source:
     """A source table's whole topic; its last record is a streamed insert."""
-    kind = KINDS[draw(st.sampled_from(sorted(KINDS)))]
+    kind = kinds[draw(st.sampled_from(sorted(kinds)))]
     source = Source(kind.table(draw(st.booleans())))
     for number in draw(st.sets(st.integers(0, 5))):
         row = kind.row(number, number % 3)

@@ -15,43 +15,15 @@ from catalog.errors import ComponentError, StaleSnapshotError
 from catalog.positions import REPLACE, Position, SnapshotEntry, position_of, saved_position
 from catalog.tables.cdc import NEXT_GENERATION, POSITION_PROPERTY
 from streaming.iceberg import MAIN, LiveFile, Vector
-from streaming.keys import FileKeys, key_numbers
 from streaming.puffin import read_vector
 from streaming.store import WrittenFile
+from streaming_model.store import Files
 
 BOUND_CHARACTERS = 16  # so much of a text does Iceberg keep in a column bound
 
 
 class CrashError(Exception):
     """The process died: before its commit was sent, or before it heard that the commit landed."""
-
-
-class Files:
-    """The object store: Parquet files as tables, Puffin files as bytes."""
-
-    def __init__(self) -> None:
-        self._content: dict[str, Any] = {}
-        self._numbers = count()
-
-    def write_parquet(self, location: str, table: pa.Table) -> WrittenFile:
-        return self._put(f"{location}/{next(self._numbers)}.parquet", table, table.num_rows)
-
-    def write_vector(self, location: str, content: bytes, deleted: int) -> WrittenFile:
-        return self._put(f"{location}/{next(self._numbers)}.puffin", content, deleted)
-
-    def _put(self, path: str, content: Any, rows: int) -> WrittenFile:
-        self._content[path] = content
-        return WrittenFile(path, 1000 * rows + 1, rows)
-
-    def read_parquet(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
-        table: pa.Table = self._content[path]
-        return table if columns is None else table.select([name for name in columns if name in table.column_names])
-
-    def read_keys(self, path: str, columns: Sequence[str]) -> FileKeys:
-        return FileKeys.of(key_numbers(self.read_parquet(path, columns)))
-
-    def read_bytes(self, path: str, offset: int, length: int) -> bytes:
-        return bytes(self._content[path][offset : offset + length])
 
 
 @dataclass(frozen=True)
@@ -128,14 +100,19 @@ class Table:
     def data_file(self, written: WrittenFile, partition: str = "") -> DataFile:
         return DataFile(written.path, written.size, written.rows, partition)
 
+    data_file_without_bounds = data_file
+
     def delete_file(self, vector: Vector) -> Vector:
         return vector
 
-    def live_files(self, key_column: str, branch: str = MAIN) -> Iterator[LiveFile]:
-        head = self.head(branch)
+    def has_snapshot(self, snapshot_id: int) -> bool:
+        return snapshot_id in self.metadata.snapshots
+
+    def live_files(self, key_column: str | None, branch: str = MAIN, *, at: int | None = None) -> Iterator[LiveFile]:
+        head = at or self.head(branch)
         for file, vector in self.metadata.snapshots[head].files.values() if head else ():
-            lower, upper = _bounds(self.lake.store.read_parquet(file.path), key_column)
-            yield LiveFile(file.path, file.size, file.rows, lower, upper, vector, file)
+            lower, upper = _bounds(self.lake.store, file.path, key_column)
+            yield LiveFile(file.path, file.size, file.rows, lower, upper, vector, file, file.partition)
 
     def row_delta(
         self,
@@ -156,7 +133,7 @@ class Table:
             raise StaleSnapshotError(f"{missing} are gone")
         files |= {new.data_file: (files[new.data_file][0], new) for new, _ in vectors}
         files |= {file.path: (file, None) for file in added}
-        return self._land("overwrite" if vectors else "append", parent, files, position, branch)
+        return self._land("overwrite" if vectors else "append", parent, files, position, branch, facts)
 
     def overwrite(
         self,
@@ -164,12 +141,18 @@ class Table:
         read: int | None,
         *,
         added: Sequence[DataFile],
+        removed: Sequence[LiveFile] | None = None,
         branch: str = MAIN,
         facts: dict[str, str] | None = None,
     ) -> int:
-        parent, _ = self._start(read, branch)
-        files = {file.path: (file, None) for file in added}
-        return self._land("overwrite" if added else "delete", parent, files, position, branch)
+        parent, files = self._start(read, branch)
+        for file in removed or ():
+            if file.path not in files:
+                raise StaleSnapshotError(f"{file.path} is gone")
+        gone = files.keys() if removed is None else {file.path for file in removed}
+        files = {path: held for path, held in files.items() if path not in gone}
+        files |= {file.path: (file, None) for file in added}
+        return self._land("overwrite" if added else "delete", parent, files, position, branch, facts)
 
     def rewrite(self, position: Position, read: int, removed: Sequence[LiveFile], added: Sequence[DataFile]) -> int:
         parent, files = self._start(read, MAIN)
@@ -209,10 +192,18 @@ class Table:
             at = base.snapshots[at].entry.parent_id
         return parent, dict(base.snapshots[parent].files) if parent else {}
 
-    def _land(self, operation: str, parent: int | None, files: Any, position: Position, branch: str) -> int:
+    def _land(
+        self,
+        operation: str,
+        parent: int | None,
+        files: Any,
+        position: Position,
+        branch: str,
+        facts: dict[str, str] | None = None,
+    ) -> int:
         with self.lake.commit():
             base, new = self.lake.warehouse.tables[self.identifier], next(self.lake.warehouse.ids)
-            entry = SnapshotEntry(new, parent, operation, {POSITION_PROPERTY: position.to_json()})
+            entry = SnapshotEntry(new, parent, operation, {POSITION_PROPERTY: position.to_json(), **(facts or {})})
             properties = dict(base.properties)
             if branch == MAIN:
                 properties[POSITION_PROPERTY] = saved_position(position, new)
@@ -235,8 +226,11 @@ class Table:
         return found
 
 
-def _bounds(table: pa.Table, column: str) -> tuple[bytes | None, bytes | None]:
+def _bounds(store: Files, path: str, column: str | None) -> tuple[bytes | None, bytes | None]:
     """Bounds of a column in Iceberg's single-value serialization; long texts truncated, the upper one upwards."""
+    if column is None:
+        return None, None
+    table = store.read_parquet(path, [column])
     kind, extremes = table.schema.field(column).type, pc.min_max(table[column]).as_py()
     if pa.types.is_integer(kind):
         size = kind.bit_width // 8

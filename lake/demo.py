@@ -146,12 +146,12 @@ def _summary(settings: Settings, counts: Counts, before: datetime) -> None:
             shown.add_row(".".join(table.name()), f"{int(total) - int(deleted):,}", str(len(table.metadata.snapshots)))
     console.print(shown)
     console.print(f"{counts.rate:,.0f} changes/s in Postgres over {counts.seconds:.0f} s")
-    measured = freshness(settings, "trips", before)
-    if measured:
-        console.print(
-            f"commit in Postgres to visible in Iceberg: median {measured.median:.2f} s, 95 % within"
-            f" {measured.percentile_95:.2f} s, largest {measured.largest:.2f} s, over {measured.events:,} changes"
-        )
+    for name in ("taxi_cdc.trips", "realtime.trip_aggregations"):
+        if measured := freshness(settings, "trips", before, name):
+            console.print(
+                f"commit in Postgres to visible in {name}: median {measured.median:.2f} s, 95 % within"
+                f" {measured.percentile_95:.2f} s, largest {measured.largest:.2f} s, over {measured.events:,} changes"
+            )
 
 
 _QUERIES = (

@@ -30,7 +30,7 @@ def available(job: Job) -> dict[str, Any]:
 
 
 def realtime(job: Job) -> dict[str, Any]:
-    """Position and freshness of the mirror. Raises BatchError when it is stale or stopped; writes nothing."""
+    """Position and freshness of mirror and real-time tables. Raises BatchError when they are stale; writes nothing."""
     return require_fresh(job.settings)
 
 

@@ -1,4 +1,4 @@
-"""Whether the mirror that analytics reads is alive: what the streaming job says, and how late its changes came."""
+"""Whether what the stream keeps is alive: what the streaming job says, and how late changes came to the mirror."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ RECENT = timedelta(minutes=15)
 
 
 def require_fresh(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
-    """Position and freshness of the trips' mirror, and the other tables' states.
+    """Position and freshness of the trips' mirror, the other tables' states, and where the real-time tables are.
 
-    Raises BatchError when the streaming job is away or silent, when it does not follow the trips, or when the changes
-    of the last 15 minutes came later than the settings allow.
+    Raises BatchError when the streaming job is away or silent, when it does not follow the trips, when the real-time
+    tables fail, or when the changes of the last 15 minutes came later than the settings allow.
     """
     now = now or datetime.now(UTC)
     status = _status(settings)
@@ -36,6 +36,8 @@ def require_fresh(settings: Settings, now: datetime | None = None) -> dict[str, 
         )
     tables = status["tables"]
     _require_running(tables.get(SOURCE_TABLE))
+    if (realtime := status["realtime"])["state"] == "failing":
+        raise BatchError(f"the real-time tables are stale: {realtime['reason']}", remedy="lake logs stream")
     late = freshness(settings, MIRROR, now - RECENT)
     if late is not None and late.percentile_95 > settings.stream_delay_seconds:
         raise BatchError(
@@ -47,6 +49,7 @@ def require_fresh(settings: Settings, now: datetime | None = None) -> dict[str, 
     return {
         "seconds_since_the_job_spoke": round(age, 1),
         "states": {name: table["state"] for name, table in tables.items()},
+        "realtime": realtime,
         "mirror": last[0].as_json() if last else None,
         "recent_changes": asdict(late) if late else None,
     }

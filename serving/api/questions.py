@@ -81,10 +81,6 @@ UNDECLARED = {
         "tip_amount": "decimal(10,2)", "tolls_amount": "decimal(10,2)", "total_amount": "decimal(10,2)",
         "updated_at": "timestamp",
     },
-    "realtime.zone_activity": {
-        "zone_id": "int", "activity_timestamp": "timestamp", "activity_score": "double",
-        "revenue_last_hour": "decimal(18,2)", "pickup_count": "bigint",
-    },
 }  # fmt: skip
 
 

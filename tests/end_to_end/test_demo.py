@@ -38,7 +38,12 @@ def run(settings: Settings, *command: str) -> subprocess.CompletedProcess[str]:
 def test_the_demo_ends_with_every_mirror_equal(own: Settings, trips: str):
     done = run(own, str(PROJECT / "scripts" / "demo"), *SMALL)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for said in ("commit in Postgres to visible in Iceberg", "public.trips", str(own.port("spark_ui")), "lake down"):
+    for said in (
+        "commit in Postgres to visible in taxi_cdc.trips",
+        "public.trips",
+        str(own.port("spark_ui")),
+        "lake down",
+    ):
         assert said in done.stdout
     lake = [sys.executable, "-P", "-m", "lake"]
     assert run(own, *lake, "status").returncode == 0, "it leaves a healthy stack running"

@@ -250,7 +250,7 @@ def test_the_mirror_is_found_fresh(stack, batch_job):
     found = run(batch_job("analytics realtime"))
     assert found["mirror"]["rows_total"] == stack.source("select count(*) from trips")[0][0]
     assert found["recent_changes"]["events"] > 0
-    assert found["states"]["public.trips"] == "running"
+    assert found["states"]["public.trips"] == found["realtime"]["state"] == "running"
 
 
 def test_changes_that_come_too_late_fail_the_step(stack, batch_job):

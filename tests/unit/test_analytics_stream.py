@@ -18,12 +18,15 @@ def settings(tmp_path) -> Settings:
     return Settings(_env_file=None, state_dir=tmp_path)
 
 
-def says(settings: Settings, *, age: float = 1, state: str = "running", error: str = "", **tables) -> None:
+def says(
+    settings: Settings, *, age: float = 1, state: str = "running", error: str = "", realtime=None, **tables
+) -> None:
     status = {
         "updated_at": (NOW - timedelta(seconds=age)).isoformat(),
         "state": state,
         "error": error,
         "tables": {f"public.{name}": table for name, table in tables.items()},
+        "realtime": realtime or RUNNING,
     }
     (settings.state_dir / "stream.json").write_text(json.dumps(status))
 
@@ -65,3 +68,8 @@ def test_a_stopped_mirror_says_its_own_remedy(settings):
 def test_a_mirror_that_is_still_copied(settings):
     says(settings, trips={**RUNNING, "state": "copying"})
     assert "taxi_cdc.trips is copying" in refusal(settings)
+
+
+def test_real_time_tables_that_fail_say_why(settings):
+    says(settings, realtime={"state": "failing", "reason": "the store is away"}, trips=RUNNING)
+    assert "real-time tables are stale: the store is away" in refusal(settings)

@@ -16,7 +16,6 @@ from bench.process import Api, api_process
 from bench.served import has
 from catalog.readers import iceberg_catalog
 from catalog.tables import TABLES
-from serving.api.questions import UNDECLARED
 from serving.client import LakehouseClient
 
 QUESTIONS = {
@@ -46,11 +45,6 @@ def rows_of_tables() -> dict[str, list[dict[str, Any]]]:
         {"origin": "cdc", "location_id": zone, "hour": HOUR - timedelta(hours=1), "pickups": zone % 5}
         for zone in range(1, 61)
     ]
-    activity = [
-        {"zone_id": zone, "activity_timestamp": NOW - timedelta(minutes=5 * ago), "activity_score": zone / 10,
-         "revenue_last_hour": Decimal("12.50"), "pickup_count": zone}
-        for zone in range(1, 21) for ago in range(0, 30, 4)
-    ]  # fmt: skip
     zones = [
         {"origin": origin, "trip_date": TODAY - timedelta(days=day), "location_id": zone, "zone_name": f"zone {zone}",
          "borough": "Queens" if zone % 2 else "Bronx", "total_pickups": day * zone, "total_revenue": Decimal(zone) / 4,
@@ -84,7 +78,6 @@ def rows_of_tables() -> dict[str, list[dict[str, Any]]]:
     return {
         "ml.demand_prediction_features": predictions,
         "analytics.demand_prediction_features": came,
-        "realtime.zone_activity": activity,
         "analytics.zone_performance_metrics": zones,
         "analytics.trip_weather_correlation": weather,
         "control.quality_results": results,
@@ -102,8 +95,8 @@ def add_rows(catalog: Catalog, name: str, rows: Sequence[dict[str, Any]], schema
 
 def declared(name: str) -> pa.Schema:
     """The Arrow schema of a declared table."""
-    columns = {each.identifier: {c.name: c.type for c in each.columns} for each in TABLES}.get(name) or UNDECLARED[name]
-    return pa.schema([(column, _arrow(kind)) for column, kind in columns.items()])
+    (table,) = (each for each in TABLES if each.identifier == name)
+    return pa.schema([(column.name, _arrow(column.type)) for column in table.columns])
 
 
 def _arrow(kind: str) -> pa.DataType:
@@ -118,8 +111,9 @@ def _arrow(kind: str) -> pa.DataType:
 
 @pytest.fixture(scope="module")
 def catalog(stack) -> Any:
-    """The REST catalog, once the lake holds the trips."""
+    """The REST catalog, once the lake holds the trips and their activity."""
     stack.until(lambda: stack.table("public.trips").get("rows", 0) >= stack.trips_before_the_copy, "the trips' copy")
+    stack.until(lambda: stack.status()["realtime"]["state"] == "running", "the real-time tables follow")
     return iceberg_catalog(stack.settings)
 
 
@@ -145,7 +139,7 @@ def empty(http, catalog) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def tables(empty, catalog, http, stack) -> Iterator[None]:
-    """The tables of the batch and real-time half: those that the lake has, or small ones that are taken away again.
+    """The tables of the batch half: those that the lake has, or small ones that are taken away again.
 
     The API may not know of them for some seconds: it was asked before.
     """

@@ -186,15 +186,16 @@ def test_activity_is_sent_when_it_changes_and_not_again(api, http, stack, catalo
             return [first, await asyncio.wait_for(coming, 30)]
 
     def change() -> None:
-        table = catalog.load_table("realtime.zone_activity")
-        table.append(table.scan(limit=1).to_arrow())
+        stack.execute(
+            """insert into trips (pickup_at, pickup_location_id, fare_amount, tip_amount, tolls_amount, total_amount)
+            values (now(), 161, 9, 0, 0, 9)"""
+        )
 
     first, second = asyncio.run(changes())
     assert second.id != first.id
     stack.until(lambda: "lake_api_streams 0.0" in http.get("/metrics").text, "the streams are closed")
-    assert second.meta.snapshots[0].snapshot_id == str(
-        catalog.load_table("realtime.zone_activity").current_snapshot().snapshot_id
-    )
+    written = catalog.load_table("realtime.zone_activity").metadata.snapshots
+    assert second.meta.snapshots[0].snapshot_id in {str(snapshot.snapshot_id) for snapshot in written}
 
 
 def test_a_stream_ends_with_its_key(api, settings, tables):

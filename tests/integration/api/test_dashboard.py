@@ -25,6 +25,7 @@ PAGES = ("", "zones", "weather", "demand", "activity", "alerts", "pipeline")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--no-sandbox")
 DRAWN = ZONES - len(UNDRAWN)
+SHOWN = ", ".join(f"[data-testid={name}]" for name in ("stMetric", "stDataFrame", "stAlert"))
 PHONE = {"width": 390, "height": 844}
 SECONDS = 30_000
 
@@ -81,8 +82,9 @@ def page(dashboard) -> Iterator[Page]:
 
 
 def settled(page: Page) -> None:
-    """Until the page has been computed."""
+    """Until the page shows figures, rows, or why there are none."""
     expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator(SHOWN).first).to_be_visible()
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from serving.dashboard.lake import client
+from serving.dashboard import charts
+from serving.dashboard.lake import client, explained
 
 LATITUDE = math.radians(40.73)
 """Of the city's middle: a degree of longitude is shorter there by its cosine."""
@@ -32,6 +33,14 @@ def zones() -> dict[int, dict[str, Any]]:
         }
         for row in rows
     }
+
+
+@explained
+def choropleth(values: dict[int, float | None], title: str, value_format: str) -> None:
+    """The city's zones by value, or why they cannot be drawn."""
+    st.altair_chart(charts.zone_map(features(values), title, value_format), alt=f"map of the zones by {title}")
+    away = undrawn(values)
+    st.caption("grey: no value" + (f" · {away} zones with a value have no shape" if away else ""))
 
 
 def features(values: dict[int, float | None]) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def _pictures(rows: Rows[ZoneActivity]) -> None:
     title = "activity score, 1 is usual"
     left, right = st.columns(2)
     with left:
-        st.altair_chart(charts.zone_map(shapes.features(values), title, ".1f"), alt=f"map of the zones by {title}")
+        shapes.choropleth(values, title, ".1f")
     with right:
         best = frame.nlargest(RANKED, "activity_score")
         st.altair_chart(charts.bars(best, "zone", "activity_score", title), alt=f"zones ranked by {title}")

@@ -50,9 +50,7 @@ def _pictures(rows: Rows[ZonePerformance], column: str, title: str, form: str) -
     left, right = st.columns(2)
     with left:
         st.subheader("Map")
-        st.altair_chart(charts.zone_map(shapes.features(values), title, form), alt=f"map of the zones by {title}")
-        away = shapes.undrawn(values)
-        st.caption("grey: no value" + (f" · {away} zones with a value have no shape" if away else ""))
+        shapes.choropleth(values, title, form)
     with right:
         st.subheader(f"First {min(RANKED, len(known))} of {len(known)}")
         best = known.nlargest(RANKED, column)

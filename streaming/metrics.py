@@ -160,6 +160,7 @@ def status_metrics(status: Mapping[str, Any]) -> Iterator[Metric]:
         for state in STATES:
             states.add_metric([name, state], table["state"] == state)
     yield states
+    yield from _realtime(status["realtime"])
     told = {name: table for name, table in status["tables"].items() if "position" in table}
     for key, (metric, help_) in _GAUGES.items():
         yield _filled(_gauge(metric, help_), told, key)
@@ -171,6 +172,22 @@ def status_metrics(status: Mapping[str, Any]) -> Iterator[Metric]:
     for name, table in told.items():
         visible.add_metric([name], list(table["visible"]["buckets"].items()), table["visible"]["seconds"])
     yield visible
+
+
+def _realtime(status: Mapping[str, Any]) -> Iterator[Metric]:
+    """The real-time tables; how old their newest change is, and their alerts, are known once they were made."""
+    failing = status["state"] == "failing"
+    yield GaugeMetricFamily("lake_realtime_failing", "Whether the last step of the real-time tables failed", failing)
+    for key, name, help_ in (
+        (
+            "seconds_behind_source",
+            "lake_realtime_behind_seconds",
+            "From the newest change's commit until they showed it",
+        ),
+        ("alerts", "lake_realtime_alerts", "Alerts of the real-time tables that are open"),
+    ):
+        if key in status:
+            yield GaugeMetricFamily(name, help_, status[key])
 
 
 def _gauge(name: str, help_: str) -> GaugeMetricFamily:

@@ -36,7 +36,8 @@ def now() -> datetime:
 
 
 def status(**tables: dict[str, Any]) -> dict[str, Any]:
-    return {"updated_at": now().isoformat(), "pid": 1, "state": "running", "tables": tables}
+    realtime = {"state": "running", "seconds_behind_source": 1.5, "alerts": 2}
+    return {"updated_at": now().isoformat(), "pid": 1, "state": "running", "tables": tables, "realtime": realtime}
 
 
 def running(**given: Any) -> dict[str, Any]:

@@ -45,8 +45,8 @@ _LARGE_EPOCH = 5_000
 """Records from which on an epoch belongs to a backlog."""
 _CALM_SECONDS = 1.0
 """So long after a large epoch the next one would have begun."""
-_START_SECONDS = 5.0
-"""The same for the first epoch of the process."""
+_START_SECONDS = 15.0
+"""So long after the start of the process its first epoch would have begun."""
 _LONGEST_WAIT_SECONDS = 30.0
 """It makes way no longer than that: then it takes one step."""
 _TICK_SECONDS = 10.0
@@ -95,9 +95,11 @@ class Following:
 
     def make_way(self, records: int) -> None:
         """An epoch of so many records begins."""
-        if records > _LARGE_EPOCH:
-            self._calm_at = math.inf
-            self._waiting_since = min(self._waiting_since, time.monotonic())
+        if records <= _LARGE_EPOCH:
+            self._calm_at = 0.0
+            return
+        self._calm_at = math.inf
+        self._waiting_since = min(self._waiting_since, time.monotonic())
 
     def offer(self, streams: Iterable[TableStream]) -> None:
         """No epoch runs: leave the newest state of the watched mirror, unless a first copy of it is under way."""

@@ -38,8 +38,8 @@ from streaming.windows import Measures
 log = structlog.get_logger()
 
 _CACHE_BYTES = 128 << 20
-_LEAST_SECONDS = 0.4
-_MOST_OF_THE_TIME = 0.5
+_LEAST_SECONDS = 0.25
+_MOST_OF_THE_TIME = 0.8
 """From the start of one step to that of the next: at least so long, and so long that steps take no more of the time."""
 _LARGE_EPOCH = 5_000
 """Records from which on an epoch belongs to a backlog."""

@@ -74,7 +74,7 @@ def served_tables(run: Served) -> RenderableType:
         table,
         Text("CPU ms: of the process that answers, for one request, whatever else runs"),
         _memory(run.peak_memory),
-        Text("Trino: not run"),
+        *([] if any("Trino" in each.kind for each in run.latencies) else [Text("Trino: not run")]),
         *_machine(run.machine),
     )
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from analytics_model import NEW_YORK, Origin, instant
+from pyspark.sql import functions
 
 from batch.analytics import sources
 from batch.analytics.sources import Source
@@ -122,9 +123,9 @@ def test_the_replays_shift_is_found_from_the_mirror(stack):
 
 def test_weather_measured_now_does_not_stretch_the_replayed_year(spark, results):
     held = spark.table("weather.hourly_weather")
-    measured = held.where("location_id = 1 and shift_weeks is null").limit(1).toPandas()
-    measured["observed_at"] = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    held.unionByName(spark.createDataFrame(measured, held.schema)).createOrReplaceTempView("with_measured")
+    one = held.where("location_id = 1 and shift_weeks is null").limit(1)
+    measured = one.withColumn("observed_at", functions.expr("date_trunc('hour', now())"))
+    held.unionByName(measured).createOrReplaceTempView("with_measured")
     text = statement("weather_hours")
 
     def replayed(text: str) -> tuple[Any, ...]:

@@ -67,7 +67,7 @@ def whole(stack) -> None:
         assert stack.changelog(name) == expected
 
 
-@pytest.mark.parametrize("name", ["connect", "kafka", "stream", "catalog", "store", "postgres"])
+@pytest.mark.parametrize("name", ["connect", "kafka", "catalog", "store", "postgres"])
 def test_a_component_killed_under_traffic(stack, name: str):
     with traffic(stack, seed=1000):
         time.sleep(2)

@@ -39,8 +39,8 @@ def test_every_metric_that_alerts_and_dashboard_ask_for_comes(stack, ask):
     assert len(wanted) > 30
     stack.until(lambda: wanted <= set(ask("label/__name__/values")), "all are there")
     assert {rule["health"] for group in ask("rules")["groups"] for rule in group["rules"]} <= {"ok", "unknown"}
-    told = {state.name: state for state in control.states(stack.settings)}["prometheus"]
-    assert told.healthy and "5 of 6 targets answer" in told.answer, told.answer
+    # all but the API, which this stack does not run
+    stack.until(lambda: "5 of 6 targets answer" in stack.states()["prometheus"].answer, "the others answer")
 
 
 def test_what_is_told_is_so(stack, joined, ask):

@@ -1,19 +1,162 @@
-"""The connector brought up to date, and the tables that joined it copied: Debezium copies only at its own start."""
+"""Tables that join and leave while everything runs. Debezium copies only at its own start, so the stream copies these.
+
+A table that joins is held out of the stream before its first event can come, until the connector captures it; then its
+rows are copied. Held tables lie in the state folder: a command that broke off is finished by the next `connect`.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from catalog.errors import ComponentError, ConfigurationError, SourceError
+from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
+from catalog.source import PUBLISHED_INSIDE, SourceTable
+from catalog.verification.barrier import pass_barrier, topic_targets
+from catalog.verification.coverage import wait_covered
+
+if TYPE_CHECKING:
+    from connectors.survey import Relation
+
+Say = Callable[[str], None]
+LOCK_WAIT_SECONDS = 120.0
+APPLY_SECONDS = 120.0
+SILENCE_SECONDS = 60.0
+POLL_SECONDS = 0.5
+_SERVICE = {f"public.{name}" for name in PUBLISHED_INSIDE}
 
 
 def connect(settings: Settings) -> tuple[str, list[str]]:
     """Register or update the connector; returns the outcome and the tables that joined one that was there before."""
     from connectors.registration import captured_tables
     from connectors.setup import ensure_connector
-    from streaming.requests import Request, submit
+    from connectors.source import published_tables
+    from streaming.requests import Request, pending, submit, withdraw
 
-    before = captured_tables(settings)
+    published = {f"{schema}.{name}" for schema, name in published_tables(settings)} - _SERVICE
+    if before := captured_tables(settings):
+        for table in published - before:
+            submit(settings, Request("hold", table))
     outcome = ensure_connector(settings)
-    joined = sorted(captured_tables(settings) - before - {"public.heartbeat", "public.signal"}) if before else []
-    for table in joined:
-        submit(settings, Request("resync", table))
-    return outcome, joined
+    joined = []
+    for held in [request for request in pending(settings) if request.kind == "hold"]:
+        if held.table in published:
+            submit(settings, Request("resync", held.table))
+            joined.append(held.table)
+        withdraw(settings, held)
+    return outcome, sorted(joined)
+
+
+def join(settings: Settings, relations: list[Relation], say: Say) -> list[str]:
+    """Let tables join the running stack; returns those that were not captured before. Their copies go on by themselves.
+
+    A table that writers do not let go of is left out, and raised as SourceError when the others have joined.
+    """
+    from connectors.publication import publish
+    from connectors.registration import captured_tables
+    from streaming.requests import Request, submit, withdraw
+
+    captured = captured_tables(settings)
+    if not captured:
+        raise ConfigurationError(f"connector {settings.connector} is not registered", remedy="lake up; lake connect")
+    refused: SourceError | None = None
+    for relation in relations:
+        hold = Request("hold", relation.qualified)
+        if is_new := not relation.is_published or relation.qualified not in captured:
+            submit(settings, hold)
+        elif relation.is_readable and not relation.without_full_identity:
+            continue
+        say(f"{relation.qualified}: publishing")
+        try:
+            publish(settings, relation, LOCK_WAIT_SECONDS, say)
+        except SourceError as reason:
+            refused = reason
+            if is_new:
+                withdraw(settings, hold)
+    say("topics and connector")
+    _, joined = connect(settings)
+    if refused:
+        raise refused
+    return joined
+
+
+def wait_running(settings: Settings, tables: list[str], say: Say) -> dict[str, str]:
+    """Wait until all stream or stopped; by table why it stopped. Raises ComponentError when the stream says nothing."""
+    while True:
+        status = stream_job(settings)
+        states = {name: status["tables"].get(name, {}) for name in tables}
+        done = [name for name, state in states.items() if state.get("state") in ("running", "stopped")]
+        if len(done) == len(tables):
+            stopped = {name: state for name, state in states.items() if state["state"] == "stopped"}
+            return {name: f"{state['reason']}\n  → {state['remedy']}" for name, state in stopped.items()}
+        working = "; ".join(f"{name}: {state['reason']}" for name, state in states.items() if state.get("reason"))
+        say(f"{len(done)} of {len(tables)} tables stream" + (f"; {working}" if working else ""))
+        time.sleep(POLL_SECONDS)
+
+
+def leave(settings: Settings, schema: str, name: str, say: Say) -> None:
+    """Take a table out of publication, stream, connector and Kafka once all its changes are in the lake.
+
+    What broke off is finished by calling it again. Raises SourceError, ComponentError and VerificationError.
+    """
+    from connectors.publication import withdraw
+    from connectors.source import published_tables
+    from connectors.topics import delete_topic
+
+    source = SourceTable(schema, name, (), (), full_identity=False)
+    if (schema, name) in published_tables(settings):
+        withdraw(settings, schema, name, LOCK_WAIT_SECONDS, say)
+    if stream_job(settings)["tables"].get(source.qualified, {}).get("state") == "running":
+        say(f"{source.qualified}: waiting for its last changes")
+        _wait_applied(settings, source)
+    say(f"{source.qualified}: waiting for the stream to let go of it")
+    _release(settings, source.qualified)
+    connect(settings)
+    delete_topic(settings, source.topic(settings.topic_prefix))
+
+
+def drop(settings: Settings, schema: str, name: str) -> list[str]:
+    """Delete mirror and changelog of a table that left, with all files; returns the names of what was there."""
+    from pyiceberg.exceptions import NoSuchTableError
+
+    source, catalog, dropped = SourceTable(schema, name, (), (), full_identity=False), iceberg_catalog(settings), []
+    for table in (source.mirror, source.changelog):
+        with suppress(NoSuchTableError):
+            catalog.purge_table(table)
+            dropped.append(table)
+    return dropped
+
+
+def stream_job(settings: Settings) -> dict[str, Any]:
+    """What the streaming job says of itself. Raises ComponentError when it said nothing for `SILENCE_SECONDS`."""
+    from lake.stack_view import read_stream
+
+    status = read_stream(settings)
+    if status is None or status["age_seconds"] > SILENCE_SECONDS:
+        raise ComponentError("the streaming job gives no sign", remedy="lake status; lake logs stream")
+    return status
+
+
+def _wait_applied(settings: Settings, source: SourceTable) -> None:
+    """Until everything that committed before this moment is in the mirror."""
+    deadline = time.monotonic() + APPLY_SECONDS
+    pass_barrier(settings, deadline)
+    topic = source.topic(settings.topic_prefix)
+    targets = topic_targets(settings, [topic])
+    _, lagging = wait_covered(settings, iceberg_catalog(settings), [source], targets, deadline, lambda *_: None)
+    if lagging:
+        remedy = f"lake status; then lake remove {source.qualified} again"
+        raise ComponentError(f"its last changes are not applied: {lagging[source.qualified]}", remedy=remedy)
+
+
+def _release(settings: Settings, table: str) -> None:
+    from streaming.requests import Request, answer, submit
+
+    request = Request("release", table)
+    submit(settings, request)
+    while answer(settings, request) is None:
+        stream_job(settings)
+        time.sleep(POLL_SECONDS)

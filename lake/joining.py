@@ -51,9 +51,10 @@ def connect(settings: Settings) -> tuple[str, list[str]]:
 
 
 def join(settings: Settings, relations: list[Relation], say: Say) -> list[str]:
-    """Let tables join the running stack; returns those that were not captured before. Their copies go on by themselves.
+    """Let tables join the running stack; returns those that did. Their copies go on by themselves.
 
-    A table that writers do not let go of is left out, and raised as SourceError when the others have joined.
+    One that is there and streams only gets its rights and identity, one that stopped is copied anew. One that writers
+    do not let go of stays out, and is raised as SourceError when the others have joined.
     """
     from connectors.publication import publish
     from connectors.registration import captured_tables
@@ -62,10 +63,12 @@ def join(settings: Settings, relations: list[Relation], say: Say) -> list[str]:
     captured = captured_tables(settings)
     if not captured:
         raise ConfigurationError(f"connector {settings.connector} is not registered", remedy="lake up; lake connect")
+    tables = stream_job(settings)["tables"]
     refused: SourceError | None = None
     for relation in relations:
         hold = Request("hold", relation.qualified)
-        if is_new := not relation.is_published or relation.qualified not in captured:
+        state = tables.get(relation.qualified, {}).get("state")
+        if is_new := not relation.is_published or relation.qualified not in captured or state == "stopped":
             submit(settings, hold)
         elif relation.is_readable and not relation.without_full_identity:
             continue
@@ -85,14 +88,17 @@ def join(settings: Settings, relations: list[Relation], say: Say) -> list[str]:
 
 def wait_running(settings: Settings, tables: list[str], say: Say) -> dict[str, str]:
     """Wait until all stream or stopped; by table why it stopped. Raises ComponentError when the stream says nothing."""
+    from streaming.requests import held
+
     while True:
-        status = stream_job(settings)
-        states = {name: status["tables"].get(name, {}) for name in tables}
+        waiting = held(settings)  # looked at first: what is done then stands in the status
+        known = stream_job(settings)["tables"]
+        states = {name: {} if name in waiting else known.get(name, {}) for name in tables}
         done = [name for name, state in states.items() if state.get("state") in ("running", "stopped")]
         if len(done) == len(tables):
             stopped = {name: state for name, state in states.items() if state["state"] == "stopped"}
             return {name: f"{state['reason']}\n  → {state['remedy']}" for name, state in stopped.items()}
-        working = "; ".join(f"{name}: {state['reason']}" for name, state in states.items() if state.get("reason"))
+        working = "; ".join(f"{name}: {known[name]['reason']}" for name in tables if known.get(name, {}).get("reason"))
         say(f"{len(done)} of {len(tables)} tables stream" + (f"; {working}" if working else ""))
         time.sleep(POLL_SECONDS)
 

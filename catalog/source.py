@@ -94,18 +94,15 @@ class SourceTable:
 
 
 _TABLES = """
-select n.nspname, c.relname, coalesce(
-    (
-        with recursive part as (
-            select c.oid, c.relkind, c.relreplident
-            union all
-            select child.oid, child.relkind, child.relreplident
-            from part join pg_inherits i on i.inhparent = part.oid join pg_class child on child.oid = i.inhrelid
-            where part.relkind = 'p'
-        )
-        select bool_and(relreplident = 'f') from part where relkind <> 'p'
-    ),
-    c.relreplident = 'f'
+select n.nspname, c.relname, (
+    with recursive part as (
+        select c.oid, c.relkind, c.relreplident
+        union all
+        select child.oid, child.relkind, child.relreplident
+        from part join pg_inherits i on i.inhparent = part.oid join pg_class child on child.oid = i.inhrelid
+        where part.relkind = 'p'
+    )
+    select bool_and(relreplident = 'f') from part
 )
 from pg_publication_tables p
 join pg_namespace n on n.nspname = p.schemaname

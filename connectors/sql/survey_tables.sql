@@ -13,7 +13,8 @@ select
         and not exists (select from pg_roles where rolname = %(reader)s and (rolsuper or rolbypassrls)) as hides_rows,
     published.oid is not null as is_published,
     exists (select from pg_inherits i where i.inhparent = c.oid) and c.relkind = 'r' as has_heirs,
-    case when min(part.reltuples) < 0 then null else sum(part.reltuples)::bigint end as rows,
+    case when min(part.reltuples) filter (where part.relkind <> 'p') < 0 then null
+        else coalesce(sum(part.reltuples) filter (where part.relkind <> 'p'), 0)::bigint end as rows,
     sum(pg_table_size(part.oid))::bigint as bytes,
     array_agg(distinct part.relreplident::text) as identities,
     coalesce(
@@ -42,7 +43,7 @@ cross join lateral (
         from tree join pg_inherits i on i.inhparent = tree.oid join pg_class child on child.oid = i.inhrelid
         where tree.relkind = 'p'
     )
-    select oid from tree where relkind <> 'p' or not exists (select from pg_inherits where inhparent = c.oid)
+    select oid from tree
 ) tree
 join pg_class part on part.oid = tree.oid
 join pg_namespace pn on pn.oid = part.relnamespace

@@ -30,6 +30,7 @@ create table {s}.payment (
 create table {s}.payment_2022 partition of {s}.payment for values from ('2022-01-01') to ('2023-01-01');
 create table {s}.payment_later partition of {s}.payment default;
 create table {s}.visit (visit_id int not null, note text, constraint visit_once unique (visit_id));
+alter table {s}.visit replica identity full;
 create table {s}.shop (shop_id int primary key, place point);
 create unlogged table {s}.basket (basket_id int primary key, item text);
 create view {s}.titles as select film_id, title from {s}.film;
@@ -59,6 +60,7 @@ CHANGES = (
     "update {s}.visit set visit_id = visit_id + 1000 where visit_id = {n}",
     "insert into {s}.basket values ({n} + 1000, 'pear')",
 )
+WAITING = "select from pg_locks where relation = to_regclass(%s) and mode = 'ShareRowExclusiveLock' and not granted"
 JOINING = ("actor", "basket", "film", "film_actor", "payment", "visit")
 
 
@@ -72,10 +74,13 @@ def schema(stack) -> Iterator[str]:
 
 
 class Writer:
-    """Changes to every table, a transaction each, until the block ends; its first one stays open for a while."""
+    """Changes to every table, a transaction each, until the block ends.
 
-    def __init__(self, stack, schema: str, open_seconds: float) -> None:
-        self.dsn, self.schema, self.open_seconds = stack.settings.source_dsn("taxi"), schema, open_seconds
+    A first transaction stays open until it was waited for, or so long that a table which did not wait is copied.
+    """
+
+    def __init__(self, stack, schema: str) -> None:
+        self.dsn, self.schema = stack.settings.source_dsn("taxi"), schema
         self.committed, self._ending, self._opened = 0, threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=self._hold), threading.Thread(target=self._write)]
 
@@ -94,8 +99,15 @@ class Writer:
         with psycopg.connect(self.dsn) as connection:
             connection.execute(f"insert into {self.schema}.visit values (9999, 'written before the command')".encode())
             self._opened.set()
-            time.sleep(self.open_seconds)
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline and not self._waited_for():
+                time.sleep(0.1)
+            time.sleep(1)
             connection.execute(f"insert into {self.schema}.visit values (9998, 'while it waited')".encode())
+
+    def _waited_for(self) -> bool:
+        with psycopg.connect(self.dsn) as connection:
+            return bool(connection.execute(WAITING, [f"{self.schema}.visit"]).fetchone())
 
     def _write(self) -> None:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
@@ -133,7 +145,7 @@ def test_the_doctor_names_what_blocks_and_its_sql_mends_it(stack, schema):
 
 def test_a_schema_joins_under_traffic_with_a_writer_open_across_the_command(stack, schema):
     pids = {name: state.pid for name, state in stack.states().items()}
-    with Writer(stack, schema, open_seconds=4) as writer:
+    with Writer(stack, schema) as writer:
         done = stack.lake("add", f"{schema}.*")
         assert done.returncode == 1, done.stdout + done.stderr  # for the table that cannot
         assert "column place" in done.stdout and f"{schema}.visit: waiting for sessions" in done.stdout

@@ -103,25 +103,29 @@ def wait_running(settings: Settings, tables: list[str], say: Say) -> dict[str, s
         time.sleep(POLL_SECONDS)
 
 
-def leave(settings: Settings, schema: str, name: str, say: Say) -> None:
-    """Take a table out of publication, stream, connector and Kafka once all its changes are in the lake.
+def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
+    """Take tables, (schema, name), out of publication, stream, connector and Kafka once all their changes are applied.
 
-    What broke off is finished by calling it again. Raises SourceError, ComponentError and VerificationError.
+    What broke off is finished by calling it again. Raises SourceError and ComponentError.
     """
     from connectors.publication import withdraw
     from connectors.source import published_tables
     from connectors.topics import delete_topic
 
-    source = SourceTable(schema, name, (), (), full_identity=False)
-    if (schema, name) in published_tables(settings):
-        withdraw(settings, schema, name, LOCK_WAIT_SECONDS, say)
-    if stream_job(settings)["tables"].get(source.qualified, {}).get("state") == "running":
-        say(f"{source.qualified}: waiting for its last changes")
-        _wait_applied(settings, source)
-    say(f"{source.qualified}: waiting for the stream to let go of it")
-    _release(settings, source.qualified)
+    sources = [SourceTable(schema, name, (), (), full_identity=False) for schema, name in names]
+    published = published_tables(settings)
+    for schema, name in names:
+        if (schema, name) in published:
+            withdraw(settings, schema, name, LOCK_WAIT_SECONDS, say)
+    known = stream_job(settings)["tables"]
+    say("waiting for the last changes")
+    _wait_applied(settings, [source for source in sources if known.get(source.qualified, {}).get("state") == "running"])
+    say("waiting for the stream to let go")
+    _release(settings, [source.qualified for source in sources])
+    say("connector and topics")
     connect(settings)
-    delete_topic(settings, source.topic(settings.topic_prefix))
+    for source in sources:
+        delete_topic(settings, source.topic(settings.topic_prefix))
 
 
 def drop(settings: Settings, schema: str, name: str) -> list[str]:
@@ -146,23 +150,22 @@ def stream_job(settings: Settings) -> dict[str, Any]:
     return status
 
 
-def _wait_applied(settings: Settings, source: SourceTable) -> None:
-    """Until everything that committed before this moment is in the mirror."""
+def _wait_applied(settings: Settings, sources: list[SourceTable]) -> None:
+    """Until everything that committed before this moment is in the mirrors."""
     deadline = time.monotonic() + APPLY_SECONDS
     pass_barrier(settings, deadline)
-    topic = source.topic(settings.topic_prefix)
-    targets = topic_targets(settings, [topic])
-    _, lagging = wait_covered(settings, iceberg_catalog(settings), [source], targets, deadline, lambda *_: None)
-    if lagging:
-        remedy = f"lake status; then lake remove {source.qualified} again"
-        raise ComponentError(f"its last changes are not applied: {lagging[source.qualified]}", remedy=remedy)
+    targets = topic_targets(settings, [source.topic(settings.topic_prefix) for source in sources])
+    _, lagging = wait_covered(settings, iceberg_catalog(settings), sources, targets, deadline, lambda *_: None)
+    for table, reason in lagging.items():
+        raise ComponentError(f"its last changes are not applied: {reason}", remedy=f"lake status; lake remove {table}")
 
 
-def _release(settings: Settings, table: str) -> None:
+def _release(settings: Settings, tables: list[str]) -> None:
     from streaming.requests import Request, answer, submit
 
-    request = Request("release", table)
-    submit(settings, request)
-    while answer(settings, request) is None:
+    requests = [Request("release", table) for table in tables]
+    for request in requests:
+        submit(settings, request)
+    while any(answer(settings, request) is None for request in requests):
         stream_job(settings)
         time.sleep(POLL_SECONDS)

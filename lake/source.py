@@ -99,11 +99,11 @@ def remove(
     if drop and not yes:
         typer.confirm(f"Delete mirrors and changelogs of {names} from the lake?", abort=True)
     with _progress() as say:
-        for schema, name in chosen:
-            joining.leave(settings, schema, name, say)
-            gone = joining.drop(settings, schema, name) if drop else []
-            kept = f"deleted {' and '.join(gone)}" if drop else "its mirror and changelog stay in the lake"
-            console.print(f"[green]✓[/] [bold]{schema}.{name}[/] left; {kept}")
+        joining.leave(settings, chosen, say)
+    for schema, name in chosen:
+        gone = joining.drop(settings, schema, name) if drop else []
+        kept = f"deleted {' and '.join(gone)}" if drop else "its mirror and changelog stay in the lake"
+        console.print(f"[green]✓[/] [bold]{schema}.{name}[/] left; {kept}")
 
 
 def _chosen(settings: Settings, patterns: list[str]) -> tuple[list[Relation], list[Finding]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, LiteralString
 
 import psycopg
@@ -28,20 +29,26 @@ where l.granted and l.pid <> pg_backend_pid() and l.mode <> 'AccessShareLock'
     and l.relation = any(%s::text[]::regclass[])
 """
 
+_READABLE = """
+select has_schema_privilege(%(role)s, %(schema)s, 'usage') and has_table_privilege(%(role)s, %(table)s, 'select')
+"""
+
+
+class _NotOwnerError(SourceError):
+    """Only the table's owner may run the statements."""
+
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def publish(settings: Settings, relation: Relation, seconds: float, say: Callable[[str], None]) -> None:
-    """Set replica identity FULL, let the replication role read the table, and publish it; harmless when all is so.
+    """Let the replication role read the table, set replica identity FULL and publish it; harmless when all is so.
 
     Raises SourceError when writers held the table for `seconds`, or with the SQL that its owner has to run.
     """
-    place, schema = sql.Identifier(relation.schema, relation.name), sql.Identifier(relation.schema)
-    role = sql.Identifier(REPLICATION_ROLE)
-    statements = []
     if not relation.is_readable:
-        statements.append(sql.SQL("grant usage on schema {} to {}").format(schema, role))
-        statements.append(sql.SQL("grant select on {} to {}").format(place, role))
+        _let_read(settings, relation)
+    place, statements = sql.Identifier(relation.schema, relation.name), []
     for part in relation.without_full_identity:
         statements.append(sql.SQL("alter table {} replica identity full").format(sql.Identifier(*part)))
     if not relation.is_published:
@@ -51,7 +58,29 @@ def publish(settings: Settings, relation: Relation, seconds: float, say: Callabl
     mode: LiteralString = "access exclusive" if relation.without_full_identity else "share row exclusive"
     locked = sql.SQL("lock table {} in " + mode + " mode").format(place)
     parts = [(relation.schema, relation.name), *relation.without_full_identity]
-    _in_turn(settings, parts, [locked, *statements], seconds, say)
+    try:
+        _in_turn(settings, parts, [locked, *statements], seconds, say)
+    except _NotOwnerError:
+        if statements:  # otherwise its owner did all of it, under the lock that the remedy told of
+            raise
+
+
+def _let_read(settings: Settings, relation: Relation) -> None:
+    """Grant what the replication role lacks. A grant of what one does not own may be passed over with a warning."""
+    place, role = sql.Identifier(relation.schema, relation.name), sql.Identifier(REPLICATION_ROLE)
+    grants = sql.SQL("grant usage on schema {} to {}; grant select on {} to {}").format(
+        sql.Identifier(relation.schema), role, place, role
+    )
+    with connected(settings, "taxi") as connection:
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute(grants)
+        asked = {"role": REPLICATION_ROLE, "schema": relation.schema, "table": place.as_string()}
+        given = connection.execute(_READABLE, asked).fetchone()
+    if given is None or not given[0]:
+        raise SourceError(
+            f"role {REPLICATION_ROLE} may not read {relation.qualified}, and we may not grant it",
+            remedy=f"as its owner, {relation.owner}, run: {grants.as_string()}; then this command again",
+        )
 
 
 def withdraw(settings: Settings, schema: str, name: str, seconds: float, say: Callable[[str], None]) -> None:
@@ -95,7 +124,7 @@ def _tried(connection: Connection, name: str, statements: Sequence[sql.Composed]
         return False
     except psycopg.errors.InsufficientPrivilege as refused:
         script = "; ".join(statement.as_string(connection) for statement in statements)
-        raise SourceError(
+        raise _NotOwnerError(
             f"{name}: {refused.diag.message_primary}",
             remedy=f"as the owner run: begin; {script}; commit; then this command again",
         ) from refused

@@ -70,10 +70,13 @@ def obstacles(relation: Relation, clashing: dict[str, str], reader: str) -> Iter
 
 
 def clashes(relations: Sequence[Relation]) -> dict[str, str]:
-    """By `schema.table`, the lake's table that another source table, a changelog or the quarantine has the name of."""
+    """By `schema.table`, the lake's table that another source table, a changelog or the quarantine has the name of.
+
+    What is published has the older right.
+    """
     taken: dict[str, str] = {f"{NAMESPACE}.quarantine": ""}
     found = {}
-    for relation in relations:
+    for relation in sorted(relations, key=lambda each: not each.is_published):
         mine = (relation.source.mirror, relation.source.changelog)
         if clash := next((name for name in mine if name in taken), None):
             found[relation.qualified] = clash

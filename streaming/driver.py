@@ -278,7 +278,7 @@ class Driver:
         self._status_at = now
         running = {stream.name: stream for stream in self.streams.values() if stream.name not in self.stopped}
         write_status(
-            self.settings.state_dir, state, running, self.stopped, self._errands.copying, self._following.status, error
+            self.settings.state_dir, state, running, self.stopped, self._errands.told, self._following.status, error
         )
 
 

@@ -76,6 +76,12 @@ class Errands:
             finish(self._settings, request, asdict(outcome))
 
     @property
+    def told(self) -> dict[str, str]:
+        """What `lake status` says of tables that are copied or wait for it."""
+        joining = {request.table for request in pending(self._settings) if request.kind == "hold"}
+        return {**dict.fromkeys(joining, "waits for the connector; lake connect goes on"), **self.copying}
+
+    @property
     def left_out(self) -> set[str]:
         """Tables that the query must do without, now or for good."""
         return {*self.copying, *held(self._settings)}
@@ -122,7 +128,9 @@ class Errands:
 
     def _release(self, request: Request, is_running: bool) -> None:
         """Let go of a table once the query runs without it."""
-        if is_running or request.table in self.copying:
+        if request.table in self.copying:
+            return
+        if is_running:
             self._restart()
             return
         self._schemas.leave(request.table)

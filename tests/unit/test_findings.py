@@ -118,6 +118,7 @@ def test_two_tables_whose_mirrors_would_have_one_name():
         "shop.items_cdc": "taxi_cdc.shop__items_cdc",
         "public.quarantine": "taxi_cdc.quarantine",
     }
+    assert set(clashes([replace(ITEMS, is_published=False), other])) == {"shop.items"}, "the published one was first"
 
 
 def test_sessions_that_would_keep_a_table_from_joining():

@@ -135,8 +135,7 @@ def doctor(
 ) -> None:
     """Check Java, Postgres, ports, disk, memory and jars, and say how to mend each. Exit code 1 on a failure.
 
-    With `--source` it checks anybody's Postgres: what change data capture needs of the server, of the role and of each
-    table, how large that is, and the SQL that mends each finding. It only reads; the password is printed nowhere.
+    With `--source`, anybody's Postgres: server, role and tables, their size, and the SQL that mends each; it only reads.
     """
     from lake.source import examine
     from lake.stack_view import render_checks, render_settings, settings_rows

@@ -135,7 +135,7 @@ def doctor(
 ) -> None:
     """Check Java, Postgres, ports, disk, memory and jars, and say how to mend each. Exit code 1 on a failure.
 
-    With `--source`, anybody's Postgres: server, role and tables, their size, and the SQL that mends each; it only reads.
+    With `--source`, anybody's Postgres: server, role, tables and their size, the SQL that mends each; it only reads.
     """
     from lake.source import examine
     from lake.stack_view import render_checks, render_settings, settings_rows

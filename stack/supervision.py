@@ -121,7 +121,7 @@ class Supervisor:
             "starts": str(self._starts(component.name)),
         }
         return configuration.write(
-            configuration.path(self._settings, f"{component.name}.json"), json.dumps(launch, indent=1)
+            configuration.path(self._settings, f"{component.name}.json"), json.dumps(launch, indent=1, sort_keys=True)
         )
 
     def start_program(self, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -10,7 +11,7 @@ import pytest
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings
 from lake.log_reader import last_lines
-from stack import configuration, supervision
+from stack import commands, configuration, supervision
 from stack.components import COMPONENTS
 
 
@@ -93,6 +94,18 @@ def test_a_percent_sign_in_the_state_folder_is_no_expansion(tmp_path: Path):
 def test_a_state_folder_that_supervisord_cannot_hold_is_refused(tmp_path: Path):
     with pytest.raises(ConfigurationError, match="cannot be used"):
         supervision.Supervisor(Settings(state_dir=tmp_path / "a;b")).rendered()
+
+
+def test_a_command_told_in_another_order_is_the_same(tmp_path: Path):
+    supervisor = supervision.Supervisor(Settings(state_dir=tmp_path))
+
+    def changed(environment: dict[str, str]) -> bool:
+        command = commands.Command(("true",), environment)
+        return supervisor.write_command(replace(COMPONENTS[0], command=lambda settings: command))
+
+    assert changed({"LAKE_A": "1", "LAKE_B": "2"})
+    assert not changed({"LAKE_B": "2", "LAKE_A": "1"})
+    assert changed({"LAKE_A": "1"})
 
 
 def test_the_last_lines_of_a_log_are_whole_however_long(tmp_path: Path):

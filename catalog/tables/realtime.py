@@ -95,7 +95,7 @@ ALERTS = Table(
     name="alerts",
     description="One row per alert; it is written before anybody is told, and changed when the alert is over.",
     columns=(
-        Column("rule", "string", "name of the rule, see ALERT_RULES", required=True),
+        Column("rule", "string", "surge, silence, lag, errors or fare", required=True),
         Column("subject", "string", "what it is about: a zone, a source table, a row's key", required=True),
         Column("value", "double", "what was seen when it was raised, in the rule's unit", required=True),
         Column("threshold", "double", "the value from which on it is raised", required=True),
@@ -136,7 +136,6 @@ FARE = AlertRule(
     at_least=30,
 )
 FARE_STANDS = timedelta(days=1)
-ALERT_RULES = (SURGE, SILENCE, LAG, ERRORS, FARE)
 FARE_COLUMN, DISTANCE_COLUMN = "fare_amount", "trip_distance"
 """Of WATCHED.averages, what the fare rule compares."""
 DISTANCES = (0.01, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0, 20.0, 40.0)

@@ -20,11 +20,9 @@ MOMENT = "select pg_current_wal_insert_lsn()::text"
 
 @pytest.fixture(scope="module")
 def trino(stack):
-    """Trino beside the shared stack, started once; without a JDK for it, only what needs it is left out."""
-    try:
-        find_java(stack.settings, TRINO)
-    except ConfigurationError as missing:
-        pytest.skip(str(missing))
+    """Trino beside the shared stack, started once; without a JDK for it, what needs it is told as not run."""
+    if missing := _missing_jdk(stack):
+        pytest.skip(f"Trino is not run: {missing}")
     done = stack.lake("up", "--with", "trino", seconds=900)
     assert done.returncode == 0, done.stdout + done.stderr
     with Answers(stack.settings, "trino") as answers:
@@ -97,8 +95,7 @@ def test_trino_folds_alike_and_only_reads(stack, joined, moments, trino):
 
 def test_twenty_questions_have_the_same_answers(request, stack):
     expected = {"duckdb", "spark"}
-    with_trino = _has_jdk(stack)
-    if with_trino:
+    if not _missing_jdk(stack):
         request.getfixturevalue("trino")
         expected.add("trino")
     stack.traffic(100, seed=31)
@@ -113,9 +110,9 @@ def test_twenty_questions_have_the_same_answers(request, stack):
     assert left_out <= {"arrays of a partitioned table", "partitions and local times"}, report["questions"]
 
 
-def _has_jdk(stack) -> bool:
+def _missing_jdk(stack) -> str:
     try:
         find_java(stack.settings, TRINO)
-    except ConfigurationError:
-        return False
-    return True
+    except ConfigurationError as missing:
+        return str(missing)
+    return ""

@@ -3,6 +3,7 @@
 `--stack-dir` keeps a stack between sessions; without it everything is made in a temporary folder and taken away.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 import pytest
@@ -147,13 +148,29 @@ class Stack:
         return run_traffic(self.settings, rate=rate, seconds=changes / rate, seed=seed)
 
 
+_reserved: dict[int, IO[str]] = {}
+"""Locked files, one per offset that this session took: another session beside it takes another offset."""
+
+
 def _free_offset() -> int:
-    """An offset at which no port of a stack is in use."""
+    """An offset at which no port of a stack is in use, from now on this session's."""
     for offset in OFFSETS:
         surveyed = ports.survey(COMPONENTS, Settings(_env_file=None, state_dir=Path("/nowhere"), port_offset=offset))
-        if not any(port.holder for port in surveyed):
+        if _is_ours(offset) and not any(port.holder for port in surveyed):
             return offset
     raise AssertionError("every port offset is in use on this machine: stop a stack with `lake down`")
+
+
+def _is_ours(offset: int) -> bool:
+    if offset not in _reserved:
+        file = open(Path(tempfile.gettempdir()) / f"lakehouse-test-offset-{offset}-{os.getuid()}", "w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        _reserved[offset] = file
+    return True
 
 
 def _source_with_trips(settings: Settings) -> None:

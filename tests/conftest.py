@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psycopg
 import pytest
@@ -148,8 +148,8 @@ class Stack:
         return run_traffic(self.settings, rate=rate, seconds=changes / rate, seed=seed)
 
 
-_reserved: dict[int, IO[str]] = {}
-"""Locked files, one per offset that this session took: another session beside it takes another offset."""
+_reserved: dict[int, int] = {}
+"""Descriptors of locked files by offset that this session took: another session beside it takes another one."""
 
 
 def _free_offset() -> int:
@@ -163,11 +163,12 @@ def _free_offset() -> int:
 
 def _is_ours(offset: int) -> bool:
     if offset not in _reserved:
-        file = open(Path(tempfile.gettempdir()) / f"lakehouse-test-offset-{offset}-{os.getuid()}", "w")
+        name = f"lakehouse-test-offset-{offset}-{os.getuid()}"
+        file = os.open(Path(tempfile.gettempdir()) / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
+            os.close(file)
             return False
         _reserved[offset] = file
     return True

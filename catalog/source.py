@@ -94,7 +94,16 @@ class SourceTable:
 
 
 _TABLES = """
-select n.nspname, c.relname, c.relreplident = 'f'
+select n.nspname, c.relname, (
+    with recursive part as (
+        select c.oid, c.relkind, c.relreplident
+        union all
+        select child.oid, child.relkind, child.relreplident
+        from part join pg_inherits i on i.inhparent = part.oid join pg_class child on child.oid = i.inhrelid
+        where part.relkind = 'p'
+    )
+    select bool_and(relreplident = 'f') from part
+)
 from pg_publication_tables p
 join pg_namespace n on n.nspname = p.schemaname
 join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
@@ -153,10 +162,19 @@ def read_source_tables(
     return tuple(tables)
 
 
+def read_columns(connection: psycopg.Connection[Any], schema: str, name: str) -> tuple[SourceColumn, ...]:
+    """The columns that logical decoding tells, in order: all but generated ones; domains are resolved."""
+    rows = connection.execute(_COLUMNS, {"schema": schema, "table": name}).fetchall()
+    return tuple(SourceColumn(*row) for row in rows)
+
+
+def read_key(connection: psycopg.Connection[Any], schema: str, name: str) -> tuple[str, ...]:
+    """The primary key's column names in key order; empty without one."""
+    return tuple(row[0] for row in connection.execute(_KEY, {"schema": schema, "table": name}).fetchall())
+
+
 def _read_table(connection: psycopg.Connection[Any], schema: str, name: str, full: bool) -> SourceTable:
-    place = {"schema": schema, "table": name}
-    columns = tuple(SourceColumn(*row) for row in connection.execute(_COLUMNS, place).fetchall())
-    key = tuple(row[0] for row in connection.execute(_KEY, place).fetchall())
+    columns, key = read_columns(connection, schema, name), read_key(connection, schema, name)
     if not key:
         raise SourceError(
             f"table {schema}.{name} has no primary key, so its rows cannot be told apart",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from catalog.errors import ComponentError
@@ -70,6 +70,20 @@ def ensure_topics(settings: Settings) -> list[str]:
             remedy="scripts/lake status; scripts/lake logs kafka",
         ) from refused
     return missing
+
+
+def delete_topic(settings: Settings, topic: str) -> None:
+    """Delete a topic; harmless when there is none. Raises ComponentError as `ensure_topics` does."""
+    admin = AdminClient({"bootstrap.servers": settings.kafka, "socket.timeout.ms": 10_000, "log_level": 0})
+    try:
+        admin.delete_topics([topic])[topic].result(TIMEOUT_SECONDS)
+    except KafkaException as refused:
+        if refused.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return
+        raise ComponentError(
+            f"Kafka at {settings.kafka} did not delete topic {topic}: {refused.args[0].str()}",
+            remedy="scripts/lake status; scripts/lake logs kafka",
+        ) from refused
 
 
 def _configuration(retention_ms: int) -> dict[str, str]:

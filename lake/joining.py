@@ -1,19 +1,171 @@
-"""The connector brought up to date, and the tables that joined it copied: Debezium copies only at its own start."""
+"""Tables that join and leave while everything runs. Debezium copies only at its own start, so the stream copies these.
+
+A table that joins is held out of the stream before its first event can come, until the connector captures it; then its
+rows are copied. Held tables lie in the state folder: a command that broke off is finished by the next `connect`.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from catalog.errors import ComponentError, ConfigurationError, SourceError
+from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
+from catalog.source import PUBLISHED_INSIDE, SourceTable
+from catalog.verification.barrier import pass_barrier, topic_targets
+from catalog.verification.coverage import wait_covered
+
+if TYPE_CHECKING:
+    from connectors.survey import Relation
+
+Say = Callable[[str], None]
+LOCK_WAIT_SECONDS = 120.0
+APPLY_SECONDS = 120.0
+SILENCE_SECONDS = 60.0
+POLL_SECONDS = 0.5
+_SERVICE = {f"public.{name}" for name in PUBLISHED_INSIDE}
 
 
 def connect(settings: Settings) -> tuple[str, list[str]]:
     """Register or update the connector; returns the outcome and the tables that joined one that was there before."""
     from connectors.registration import captured_tables
     from connectors.setup import ensure_connector
-    from streaming.requests import Request, submit
+    from connectors.source import published_tables
+    from streaming.requests import Request, pending, submit, withdraw
 
-    before = captured_tables(settings)
+    published = {f"{schema}.{name}" for schema, name in published_tables(settings)} - _SERVICE
+    if before := captured_tables(settings):
+        for table in published - before:
+            submit(settings, Request("hold", table))
     outcome = ensure_connector(settings)
-    joined = sorted(captured_tables(settings) - before - {"public.heartbeat", "public.signal"}) if before else []
-    for table in joined:
-        submit(settings, Request("resync", table))
-    return outcome, joined
+    joined = []
+    for held in [request for request in pending(settings) if request.kind == "hold"]:
+        if held.table in published:
+            submit(settings, Request("resync", held.table))
+            joined.append(held.table)
+        withdraw(settings, held)
+    return outcome, sorted(joined)
+
+
+def join(settings: Settings, relations: list[Relation], say: Say) -> list[str]:
+    """Let tables join the running stack; returns those that did. Their copies go on by themselves.
+
+    One that is there and streams only gets its rights and identity, one that stopped is copied anew. One that writers
+    do not let go of stays out, and is raised as SourceError when the others have joined.
+    """
+    from connectors.publication import publish
+    from connectors.registration import captured_tables
+    from streaming.requests import Request, submit, withdraw
+
+    captured = captured_tables(settings)
+    if not captured:
+        raise ConfigurationError(f"connector {settings.connector} is not registered", remedy="lake up; lake connect")
+    tables = stream_job(settings)["tables"]
+    refused: SourceError | None = None
+    for relation in relations:
+        hold = Request("hold", relation.qualified)
+        state = tables.get(relation.qualified, {}).get("state")
+        if is_new := not relation.is_published or relation.qualified not in captured or state == "stopped":
+            submit(settings, hold)
+        elif relation.is_readable and not relation.without_full_identity:
+            continue
+        say(f"{relation.qualified}: publishing")
+        try:
+            publish(settings, relation, LOCK_WAIT_SECONDS, say)
+        except SourceError as reason:
+            refused = reason
+            if is_new:
+                withdraw(settings, hold)
+    say("topics and connector")
+    _, joined = connect(settings)
+    if refused:
+        raise refused
+    return joined
+
+
+def wait_running(settings: Settings, tables: list[str], say: Say) -> dict[str, str]:
+    """Wait until all stream or stopped; by table why it stopped. Raises ComponentError when the stream says nothing."""
+    from streaming.requests import held
+
+    while True:
+        waiting = held(settings)  # looked at first: what is done then stands in the status
+        known = stream_job(settings)["tables"]
+        states = {name: {} if name in waiting else known.get(name, {}) for name in tables}
+        done = [name for name, state in states.items() if state.get("state") in ("running", "stopped")]
+        if len(done) == len(tables):
+            stopped = {name: state for name, state in states.items() if state["state"] == "stopped"}
+            return {name: f"{state['reason']}\n  → {state['remedy']}" for name, state in stopped.items()}
+        working = "; ".join(f"{name}: {known[name]['reason']}" for name in tables if known.get(name, {}).get("reason"))
+        say(f"{len(done)} of {len(tables)} tables stream" + (f"; {working}" if working else ""))
+        time.sleep(POLL_SECONDS)
+
+
+def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
+    """Take tables, (schema, name), out of publication, stream, connector and Kafka once all their changes are applied.
+
+    What broke off is finished by calling it again. Raises SourceError and ComponentError.
+    """
+    from connectors.publication import withdraw
+    from connectors.source import published_tables
+    from connectors.topics import delete_topic
+
+    sources = [SourceTable(schema, name, (), (), full_identity=False) for schema, name in names]
+    published = published_tables(settings)
+    for schema, name in names:
+        if (schema, name) in published:
+            withdraw(settings, schema, name, LOCK_WAIT_SECONDS, say)
+    known = stream_job(settings)["tables"]
+    say("waiting for the last changes")
+    _wait_applied(settings, [source for source in sources if known.get(source.qualified, {}).get("state") == "running"])
+    say("waiting for the stream to let go")
+    _release(settings, [source.qualified for source in sources])
+    say("connector and topics")
+    connect(settings)
+    for source in sources:
+        delete_topic(settings, source.topic(settings.topic_prefix))
+
+
+def drop(settings: Settings, schema: str, name: str) -> list[str]:
+    """Delete mirror and changelog of a table that left, with all files; returns the names of what was there."""
+    from pyiceberg.exceptions import NoSuchTableError
+
+    source, catalog, dropped = SourceTable(schema, name, (), (), full_identity=False), iceberg_catalog(settings), []
+    for table in (source.mirror, source.changelog):
+        with suppress(NoSuchTableError):
+            catalog.purge_table(table)
+            dropped.append(table)
+    return dropped
+
+
+def stream_job(settings: Settings) -> dict[str, Any]:
+    """What the streaming job says of itself. Raises ComponentError when it said nothing for `SILENCE_SECONDS`."""
+    from lake.stack_view import read_stream
+
+    status = read_stream(settings)
+    if status is None or status["age_seconds"] > SILENCE_SECONDS:
+        raise ComponentError("the streaming job gives no sign", remedy="lake status; lake logs stream")
+    return status
+
+
+def _wait_applied(settings: Settings, sources: list[SourceTable]) -> None:
+    """Until everything that committed before this moment is in the mirrors."""
+    deadline = time.monotonic() + APPLY_SECONDS
+    pass_barrier(settings, deadline)
+    targets = topic_targets(settings, [source.topic(settings.topic_prefix) for source in sources])
+    _, lagging = wait_covered(settings, iceberg_catalog(settings), sources, targets, deadline, lambda *_: None)
+    for table, reason in lagging.items():
+        raise ComponentError(f"its last changes are not applied: {reason}", remedy=f"lake status; lake remove {table}")
+
+
+def _release(settings: Settings, tables: list[str]) -> None:
+    from streaming.requests import Request, answer, submit
+
+    requests = [Request("release", table) for table in tables]
+    for request in requests:
+        submit(settings, request)
+    while any(answer(settings, request) is None for request in requests):
+        stream_job(settings)
+        time.sleep(POLL_SECONDS)

@@ -17,7 +17,11 @@ from catalog.settings import PROJECT, load_settings
 from lake.app import app
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.suitability import Finding
     from stack.control import Steps
+    from stack.preflight import Check
 
 # a file or a pipe is no reason to cut lines
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -122,8 +126,18 @@ def doctor(
     as_json: Json = False,
     list_settings: Annotated[bool, typer.Option("--settings", help="List every setting with its value.")] = False,
     groups: With = None,
+    source: Annotated[
+        str | None, typer.Option(help="Look at this Postgres instead, a DSN or URL; `own` is the one of the settings.")
+    ] = None,
+    tables: Annotated[
+        list[str] | None, typer.Option("--table", help="With --source: only this table, or pattern such as 'sales.*'.")
+    ] = None,
 ) -> None:
-    """Check Java, Postgres, ports, disk, memory and jars, and say how to mend each. Exit code 1 on a failure."""
+    """Check Java, Postgres, ports, disk, memory and jars, and say how to mend each. Exit code 1 on a failure.
+
+    With `--source`, anybody's Postgres: server, role, tables and their size, the SQL that mends each; it only reads.
+    """
+    from lake.source import examine
     from lake.stack_view import render_checks, render_settings, settings_rows
     from stack import preflight
     from stack.components import CORE, chosen
@@ -137,7 +151,11 @@ def doctor(
             console.print(render_settings(settings))
         return
     running = tuple(group for group in in_use(settings) if group != CORE)
-    checks = preflight.run(settings, chosen(groups=(*running, *(groups or ()))))
+    checks: Sequence[Check | Finding]
+    if source is not None:
+        checks = examine(settings, source, tables)
+    else:
+        checks = preflight.run(settings, chosen(groups=(*running, *(groups or ()))))
     if as_json:
         print_json([check.as_dict() for check in checks])
     else:

@@ -19,6 +19,9 @@ from rich.text import Text
 from catalog.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.suitability import Finding
     from stack.components import Component
     from stack.control import State
     from stack.preflight import Check
@@ -172,7 +175,7 @@ def _render_realtime(realtime: dict[str, Any]) -> RenderableType:
     return Text(f"real-time tables: at offset {offsets}{lag}, {realtime.get('alerts', 0)} alerts open", style="green")
 
 
-def render_checks(checks: list[Check]) -> RenderableType:
+def render_checks(checks: Sequence[Check | Finding]) -> RenderableType:
     """The doctor's findings, each with its remedy below it."""
     table = Table.grid(padding=(0, 2))
     for check in checks:

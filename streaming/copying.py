@@ -28,7 +28,7 @@ from catalog.errors import TableStoppedError
 from catalog.positions import Copy, PartitionPosition, Position, PositionLostError
 from catalog.settings import CATALOG, Settings
 from catalog.source import SourceTable
-from catalog.tables.cdc import NEXT_GENERATION, POSITION_PROPERTY, SOURCE_PROPERTY
+from catalog.tables.cdc import LEFT_PROPERTY, NEXT_GENERATION, POSITION_PROPERTY, SOURCE_PROPERTY
 from catalog.types import Form
 from catalog.verification.barrier import SourcePoint, pass_barrier, source_point, topic_targets
 from catalog.verification.source_rows import NOT_HOLDABLE, key_ranges, range_key, read_range
@@ -57,10 +57,10 @@ class Copier:
         """Rebuild `schema.table`; returns the rows copied. Raises TableStoppedError, ComponentError."""
         source = next((table for table in self._schemas.read() if table.qualified == name), None)
         if source is None:
-            raise TableStoppedError(name, "it is not in the publication", remedy="add it to the publication")
+            raise TableStoppedError(name, "it is not in the publication", remedy=f"lake add {name}")
         topic = self._audit.read([source.topic(self._settings.topic_prefix)])
         if not topic:
-            raise TableStoppedError(name, "it has no topic", remedy="scripts/setup-connectors.sh")
+            raise TableStoppedError(name, "it has no topic", remedy=f"lake add {name}")
         (found,) = topic.values()
         if len(found.earliest) != 1:
             raise TableStoppedError(name, "a topic with several partitions has no order to rebuild a table in")
@@ -93,6 +93,7 @@ class Copier:
         mirror.refresh()
         changelog.refresh()
         mirror.set_property(SOURCE_PROPERTY, source.to_json())
+        mirror.set_property(LEFT_PROPERTY, None)
         return mirror, changelog
 
     def _start(self, changelog: IcebergTable, mirror: IcebergTable, topic: Topic) -> PartitionPosition:

@@ -153,7 +153,7 @@ class Driver:
             except TableStoppedError as stop:
                 return stop
 
-        out = {*self.stopped, *self._errands.copying}
+        out = {*self.stopped, *self._errands.left_out}
         wanted = [name for name, source in sources.items() if source.qualified not in out]
         self.streams = {}
         for name, result in zip(wanted, self._across.map(opened, wanted), strict=True):
@@ -261,7 +261,7 @@ class Driver:
     def _look_for_tables(self) -> None:
         """A published table whose topic exists joins by a new start of the query, without a new process."""
         sources = {source.topic(self.settings.topic_prefix): source for source in self.schemas.read()}
-        out = {*self.stopped, *self._errands.copying}
+        out = {*self.stopped, *self._errands.left_out}
         missing = [name for name, source in sources.items() if name not in self.streams and source.qualified not in out]
         running = [name for name, stream in self.streams.items() if stream.name not in self.stopped]
         topics = self.audit.read([*missing, *running])
@@ -278,7 +278,7 @@ class Driver:
         self._status_at = now
         running = {stream.name: stream for stream in self.streams.values() if stream.name not in self.stopped}
         write_status(
-            self.settings.state_dir, state, running, self.stopped, self._errands.copying, self._following.status, error
+            self.settings.state_dir, state, running, self.stopped, self._errands.told, self._following.status, error
         )
 
 

@@ -1,4 +1,4 @@
-"""What goes on beside the query: resyncs and replays that commands ask for, and snapshots thinned out."""
+"""What goes on beside the query: what commands ask for (resync, replay, release), and snapshots thinned out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streaming.copying import Copier
 from streaming.iceberg import Lake
 from streaming.quarantine import Quarantine
 from streaming.replaying import replay
-from streaming.requests import Request, finish, pending
+from streaming.requests import Request, finish, held, pending
 from streaming.retention import thin_out
 from streaming.schemas import SourceSchemas
 from streaming.table import TableStream
@@ -48,7 +48,7 @@ class Errands:
         go_on: Callable[[str], None],
         held: Callable[[], set[int]],
     ) -> None:
-        self._settings, self._lake = settings, lake
+        self._settings, self._lake, self._schemas = settings, lake, schemas
         self._copier = Copier(settings, lake, schemas, audit)
         self._restart, self._stop_table, self._go_on, self._held = restart, stop_table, go_on, held
         self._without_copied = threading.Event()
@@ -75,12 +75,26 @@ class Errands:
             log.info("replayed the quarantine", table=request.table, **asdict(outcome))
             finish(self._settings, request, asdict(outcome))
 
+    @property
+    def told(self) -> dict[str, str]:
+        """What `lake status` says of tables that are copied or wait for it."""
+        joining = {request.table for request in pending(self._settings) if request.kind == "hold"}
+        return {**dict.fromkeys(joining, "waits for the connector; lake connect goes on"), **self.copying}
+
+    @property
+    def left_out(self) -> set[str]:
+        """Tables that the query must do without, now or for good."""
+        return {*self.copying, *held(self._settings)}
+
     def take_up(self, streams: Iterable[TableStream]) -> None:
         """Take what commands ask for, and housekeeping when it is due; returns at once."""
+        running = {stream.name for stream in streams}
         for request in pending(self._settings):
-            if request.kind == "replay":
+            if request.kind == "replay" or (request.kind == "hold" and request.table in running):
                 self._restart()
-            elif request.table not in self.copying:
+            elif request.kind == "release":
+                self._release(request, request.table in running)
+            elif request.kind == "resync" and request.table not in self.copying:
                 self.copying[request.table] = "resync requested"
                 self._without_copied.clear()
                 self._restart()
@@ -111,6 +125,18 @@ class Errands:
         finish(self._settings, request, answer)
         self.copying.pop(request.table, None)
         self._restart()
+
+    def _release(self, request: Request, is_running: bool) -> None:
+        """Let go of a table once the query runs without it."""
+        if request.table in self.copying:
+            return
+        if is_running:
+            self._restart()
+            return
+        self._schemas.leave(request.table)
+        self._go_on(request.table)
+        log.info("let go of a table", table=request.table)
+        finish(self._settings, request, {})
 
     def _thin_out(self, names: Iterable[str]) -> None:
         for name in names:

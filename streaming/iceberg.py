@@ -345,9 +345,10 @@ class IcebergTable:
         if self.java.snapshot(NEXT_GENERATION) is not None:
             self.java.manageSnapshots().removeBranch(NEXT_GENERATION).commit()
 
-    def set_property(self, name: str, value: str) -> None:
-        """Set a table property that is not a position."""
-        self.java.updateProperties().set(name, value).commit()
+    def set_property(self, name: str, value: str | None) -> None:
+        """Set a table property that is not a position; None removes it."""
+        update = self.java.updateProperties()
+        (update.remove(name) if value is None else update.set(name, value)).commit()
 
 
 def _bounds(encoded: Any) -> dict[str, bytes]:

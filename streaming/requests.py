@@ -1,8 +1,9 @@
-"""What commands ask of the running driver: one JSON file each in `requests/` of the state folder, gone when done."""
+"""What commands ask of the driver: one JSON file each in `requests/` of the state folder, gone when done."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,9 +13,12 @@ from catalog.settings import Settings
 
 @dataclass(frozen=True)
 class Request:
-    """`resync` rebuilds a table; `replay` reads its quarantined records again."""
+    """`resync` rebuilds a table; `replay` reads its quarantined records again; `release` lets go of a table for good.
 
-    kind: Literal["resync", "replay"]
+    `hold` keeps a table out that is joining, until whoever asked withdraws it: a `resync` comes first.
+    """
+
+    kind: Literal["resync", "replay", "release", "hold"]
     table: str
 
     def path(self, settings: Settings) -> Path:
@@ -41,8 +45,21 @@ def submit(settings: Settings, request: Request) -> None:
 
 def pending(settings: Settings) -> list[Request]:
     """Requests that are not done, oldest first."""
-    files = sorted(_folder(settings).glob("*.json"), key=lambda path: path.stat().st_mtime)
-    return [Request(**json.loads(path.read_text())) for path in files]
+    found = []
+    for path in _folder(settings).glob("*.json"):
+        with suppress(FileNotFoundError):  # withdrawn or done just now
+            found.append((path.stat().st_mtime, Request(**json.loads(path.read_text()))))
+    return [request for _, request in sorted(found, key=lambda each: each[0])]
+
+
+def held(settings: Settings) -> set[str]:
+    """Tables of which something is asked that they must be out of the query for."""
+    return {request.table for request in pending(settings) if request.kind != "replay"}
+
+
+def withdraw(settings: Settings, request: Request) -> None:
+    """Take a request back; harmless when there is none."""
+    request.path(settings).unlink(missing_ok=True)
 
 
 def finish(settings: Settings, request: Request, answer: dict[str, object]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import psycopg
 import structlog
 
@@ -9,6 +11,7 @@ from catalog.errors import ComponentError, SourceError, TableStoppedError
 from catalog.settings import CATALOG, Settings
 from catalog.source import NAMESPACE, SourceTable, read_source_tables
 from catalog.tables.cdc import (
+    LEFT_PROPERTY,
     QUARANTINE,
     QUARANTINE_SCHEMA,
     SOURCE_PROPERTY,
@@ -60,10 +63,17 @@ class SourceSchemas:
     def _persisted(self) -> tuple[SourceTable, ...]:
         found = []
         for row in self._lake.spark.sql(f"SHOW TABLES IN {CATALOG}.{NAMESPACE}").collect():
-            text = self._lake.table(f"{NAMESPACE}.{row.tableName}").property(SOURCE_PROPERTY)
-            if text is not None:
+            table = self._lake.table(f"{NAMESPACE}.{row.tableName}")
+            text = table.property(SOURCE_PROPERTY)
+            if text is not None and table.property(LEFT_PROPERTY) is None:
                 found.append(SourceTable.from_json(text))
         return tuple(found)
+
+    def leave(self, qualified: str) -> None:
+        """Note on a mirror that its source is not followed any more, for when the source cannot be asked."""
+        for source in self._persisted():
+            if source.qualified == qualified:
+                self._lake.table(source.mirror).set_property(LEFT_PROPERTY, datetime.now(UTC).isoformat())
 
     def create(self, source: SourceTable) -> None:
         """Create the mirror and the changelog of a source table where they are missing."""

@@ -17,6 +17,8 @@ POSITION_PROPERTY = "lake.position"
 """Summary entry and table property that hold a table's position; the property also names its snapshot."""
 SOURCE_PROPERTY = "lake.source"
 """Table property with the source table's persisted schema."""
+LEFT_PROPERTY = "lake.left_at"
+"""Table property of a mirror that `lake remove` took out: when that was. The next copy takes it away."""
 NEXT_GENERATION = "next_generation"
 """Branch on which an initial copy or a resync is built before it replaces `main`."""
 

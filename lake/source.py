@@ -1,0 +1,185 @@
+"""`lake add` and `lake remove`, and what `lake doctor --source` shows: somebody's own Postgres and its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from catalog.errors import ConfigurationError
+from catalog.settings import Settings, load_settings
+from lake.app import app
+from lake.stack import console
+
+if TYPE_CHECKING:
+    from connectors.suitability import Finding
+    from connectors.survey import Relation, Survey
+    from lake.joining import Say
+
+OWN = "own"
+Names = Annotated[
+    list[str], typer.Argument(help="`table`, `schema.table` or a pattern in quotes, such as 'inventory.*'.")
+]
+Wait = Annotated[bool, typer.Option(help="Wait until every table streams and is proven equal to Postgres.")]
+
+
+def examine(settings: Settings, dsn: str, patterns: list[str] | None) -> list[Finding]:
+    """Look at a source, `own` or any DSN, for `lake doctor`: all its tables, or those that patterns name."""
+    from connectors.findings import findings
+    from connectors.survey import matching
+
+    seen = look(settings, None if dsn == OWN else dsn)
+    relations = matching(seen.relations, patterns or ["*.*"])
+    return findings(seen, relations, settings.publication, wanted=bool(patterns))
+
+
+def look(settings: Settings, dsn: str | None) -> Survey:
+    """Survey a source; its own as the owner of the tables, with the rights of the role that replicates."""
+    from connectors.source import REPLICATION_ROLE
+    from connectors.survey import survey
+
+    if dsn is not None:
+        return survey(dsn, settings.publication, settings.slot)
+    return survey(settings.source_dsn("taxi"), settings.publication, settings.slot, REPLICATION_ROLE)
+
+
+@app.command()
+def add(tables: Names, wait: Wait = True) -> None:
+    """Let tables of the source join while everything runs: publication, connector, topic and lake.
+
+    Rows that are there are copied, nothing that is written meanwhile is lost, and the other tables go on. A pattern
+    takes what can be mirrored and names what cannot, with the SQL that mends it (exit code 1). Adding again is
+    harmless.
+
+    lake add inventory.items        lake add 'inventory.*' public.customers
+    """
+    from lake.joining import join, wait_running
+
+    settings = load_settings()
+    chosen, refused = _chosen(settings, tables)
+    _show(refused)
+    if not chosen:
+        raise typer.Exit(1)
+    with _progress() as say:
+        joined = join(settings, chosen, say)
+        names = sorted(relation.qualified for relation in chosen)
+        stopped = wait_running(settings, names, say) if wait else {}
+    for name, reason in stopped.items():
+        console.print(Text(f"✗ {name} stopped: {reason}", style="red"))
+    for name in (name for name in names if name not in stopped):
+        there = "joins" if name in joined else "was there already"
+        console.print(f"[green]✓[/] [bold]{name}[/] {there}" + ("" if wait else "; `lake status` shows how far"))
+    equal = _proven(settings, [name for name in names if name not in stopped]) if wait else True
+    if refused or stopped or not equal:
+        raise typer.Exit(1)
+
+
+@app.command()
+def remove(
+    tables: Names,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Also delete their mirrors and changelogs from the lake.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.")] = False,
+) -> None:
+    """Take tables out of publication, connector, Kafka and stream while everything runs.
+
+    Their mirrors and changelogs stay in the lake as they are at the last change, unless `--drop` is given. The source
+    keeps its tables and their replica identity. A table that comes back by `lake add` is copied anew.
+    """
+    from lake import joining
+
+    settings = load_settings()
+    chosen = _captured(settings, tables)
+    names = ", ".join(f"{schema}.{name}" for schema, name in chosen)
+    if drop and not yes:
+        typer.confirm(f"Delete mirrors and changelogs of {names} from the lake?", abort=True)
+    with _progress() as say:
+        joining.leave(settings, chosen, say)
+    for schema, name in chosen:
+        gone = joining.drop(settings, schema, name) if drop else []
+        kept = f"deleted {' and '.join(gone)}" if drop else "its mirror and changelog stay in the lake"
+        console.print(f"[green]✓[/] [bold]{schema}.{name}[/] left; {kept}")
+
+
+def _chosen(settings: Settings, patterns: list[str]) -> tuple[list[Relation], list[Finding]]:
+    """The tables that can join, and why others cannot. Raises ConfigurationError where a pattern names nothing."""
+    from connectors.suitability import clashes, not_a_table, obstacles
+    from connectors.survey import matching
+
+    seen = look(settings, None)
+    named = matching(seen.relations, [pattern for pattern in patterns if "*" not in pattern])
+    for pattern in patterns:
+        if not matching(seen.relations, [pattern]):
+            remedy = "lake doctor --source own lists every table"
+            raise ConfigurationError(f"{settings.source_database} has no table {pattern}", remedy=remedy)
+    clashing = clashes([relation for relation in seen.relations if not not_a_table(relation)])
+    chosen, refused = [], []
+    for relation in matching(seen.relations, patterns):
+        problems = list(obstacles(relation, clashing, seen.server.role))
+        if not problems:
+            chosen.append(relation)
+        elif relation in named or not not_a_table(relation):
+            refused += problems
+    return chosen, refused
+
+
+def _captured(settings: Settings, patterns: list[str]) -> list[tuple[str, str]]:
+    """Schema and name of each published or captured table that the patterns name."""
+    from fnmatch import fnmatchcase
+
+    from connectors.registration import captured_tables
+    from connectors.source import MIRRORED, PUBLISHED, published_tables
+
+    known = captured_tables(settings) | {f"{schema}.{name}" for schema, name in published_tables(settings)}
+    known -= {f"public.{name}" for name in PUBLISHED}
+    chosen: set[str] = set()
+    for pattern in patterns:
+        qualified = pattern if "." in pattern else f"public.{pattern}"
+        found = {name for name in known if fnmatchcase(name, qualified)}
+        if not found:
+            own = ", ".join(MIRRORED)
+            remedy = f"joined are {', '.join(sorted(known)) or 'none'}; {own} of the example stay"
+            raise ConfigurationError(f"no joined table is named {pattern}", remedy=remedy)
+        chosen |= found
+    return [(schema, name) for schema, _, name in (each.partition(".") for each in sorted(chosen))]
+
+
+def _proven(settings: Settings, tables: list[str]) -> bool:
+    """Compare tables with Postgres, and show the outcome."""
+    from catalog.verification import verify
+    from lake.rows import VerificationProgress, print_wide, verification_tables
+
+    if not tables:
+        return False
+    with VerificationProgress(Console(stderr=True)) as progress:
+        report = verify(settings, tables, progress=progress.report)
+    print_wide(verification_tables(report))
+    return report.exit_code == 0
+
+
+def _show(refused: list[Finding]) -> None:
+    from lake.stack_view import render_checks
+
+    if refused:
+        console.print(render_checks(refused))
+
+
+@contextmanager
+def _progress() -> Iterator[Say]:
+    """A line that changes on a terminal, lines elsewhere."""
+    with console.status("looking at the source") as status:
+        said = ""
+
+        def say(what: str) -> None:
+            nonlocal said
+            status.update(what)
+            if not console.is_terminal and what != said:
+                console.print(what, highlight=False)
+            said = what
+
+        yield say

@@ -18,6 +18,7 @@ def s3_files(settings: Settings) -> S3FileSystem:
         endpoint_override=address.netloc,
         scheme=address.scheme,
         region=settings.s3_region,
+        force_virtual_addressing=not settings.s3_path_style,
         allow_delayed_open=True,  # a small file is one PUT instead of three requests
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=5),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from catalog.access import catalog_properties, catalog_secrets, credential, store_secrets
 from catalog.errors import ComponentError, ConfigurationError
 from catalog.settings import CATALOG, Settings
 from catalog.source import NAMESPACE
@@ -39,12 +40,14 @@ def duckdb_connection(settings: Settings, *, threads: int | None = None) -> Duck
     secrets = settings.secrets
     connection.execute(
         f"CREATE SECRET (TYPE s3, KEY_ID {_literal(secrets.s3_access_key)}, SECRET {_literal(secrets.s3_secret_key)},"
-        f" REGION {_literal(settings.s3_region)}, ENDPOINT {_literal(store.netloc)}, URL_STYLE 'path',"
+        f" REGION {_literal(settings.s3_region)}, ENDPOINT {_literal(store.netloc)},"
+        f" URL_STYLE '{'path' if settings.s3_path_style else 'vhost'}',"
         f" USE_SSL {str(store.scheme == 'https').lower()})"
     )
     try:
         connection.execute(
-            f"ATTACH '' AS {CATALOG} (TYPE iceberg, ENDPOINT {_literal(settings.catalog)}, AUTHORIZATION_TYPE 'none')"
+            f"ATTACH {_literal(settings.catalog_warehouse or '')} AS {CATALOG} (TYPE iceberg,"
+            f" ENDPOINT {_literal(settings.catalog)}, ACCESS_DELEGATION_MODE 'none', {_authorization(settings)})"
         )
     except duckdb.Error as refused:
         raise ComponentError(
@@ -66,18 +69,32 @@ def iceberg_catalog(settings: Settings) -> RestCatalog:
         return RestCatalog(
             CATALOG,
             **{
-                "uri": settings.catalog,
+                **catalog_properties(settings),
+                **catalog_secrets(settings),
+                **store_secrets(settings),
                 "s3.endpoint": settings.s3,
-                "s3.access-key-id": settings.secrets.s3_access_key,
-                "s3.secret-access-key": settings.secrets.s3_secret_key,
                 "s3.region": settings.s3_region,
-                "s3.force-virtual-addressing": "false",
+                "s3.force-virtual-addressing": str(not settings.s3_path_style).lower(),
             },
         )
     except requests.ConnectionError as refused:
         raise ComponentError(
             f"the REST catalog at {settings.catalog} does not answer", remedy="lake status; lake up"
         ) from refused
+
+
+def _authorization(settings: Settings) -> str:
+    """The options of ATTACH that log in to the REST catalog."""
+    if settings.catalog_token is not None:
+        return f"TOKEN {_literal(settings.catalog_token.get_secret_value())}"
+    if settings.catalog_credential is None:
+        return "AUTHORIZATION_TYPE 'none'"
+    client_id, secret = credential(settings)
+    return (
+        f"CLIENT_ID {_literal(client_id)}, CLIENT_SECRET {_literal(secret)},"
+        f" OAUTH2_SCOPE {_literal(settings.catalog_scope)},"
+        f" OAUTH2_SERVER_URI {_literal(settings.catalog_token_endpoint)}"
+    )
 
 
 def _extension(name: str, version: str) -> Path:

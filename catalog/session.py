@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catalog.access import catalog_properties, catalog_secrets, store_properties, store_secrets
 from catalog.errors import ConfigurationError
 from catalog.java import find_java
 from catalog.settings import CATALOG, PROJECT, Settings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 JARS = PROJECT / "jars" / "lib" / "spark"
 LOGGING = Path(__file__).with_name("log4j2.properties")
-REDACTED = r"(?i)secret|password|token|access[.-]?key"
+REDACTED = r"(?i)secret|password|token|credential|jaas|access[.-]?key"
 BATCH_MEMORY = "1g"
 """Heap of a batch job's driver and of its executor."""
 _JAVA = f"-Dlog4j2.configurationFile={LOGGING.as_uri()} -Duser.timezone=UTC"
@@ -119,17 +120,13 @@ def _interface(ui_port: int | None) -> dict[str, str]:
 
 def _catalog(settings: Settings) -> dict[str, str]:
     catalog = f"spark.sql.catalog.{CATALOG}"
+    given = catalog_properties(settings) | store_properties(settings)
     return {
         catalog: "org.apache.iceberg.spark.SparkCatalog",
         f"{catalog}.type": "rest",
-        f"{catalog}.uri": settings.catalog,
         # A cached table would hide other writers' commits for up to 30 seconds.
         f"{catalog}.cache-enabled": "false",
-        f"{catalog}.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-        f"{catalog}.s3.endpoint": settings.s3,
-        f"{catalog}.s3.path-style-access": "true",
-        f"{catalog}.client.region": settings.s3_region,
-    }
+    } | {f"{catalog}.{name}": value for name, value in given.items()}
 
 
 def _jars(settings: Settings, master: str) -> dict[str, str]:
@@ -143,10 +140,9 @@ def _jars(settings: Settings, master: str) -> dict[str, str]:
 
 
 def _give_secrets(session: SparkSession, settings: Settings) -> None:
-    """Set the store's keys after the start: as options of the start they would stand in the process list."""
+    """Set keys and logins after the start: as options of the start they would stand in the process list."""
     defaults = session.sparkContext._jsc.sc().conf()
-    keys = {"access-key-id": settings.secrets.s3_access_key, "secret-access-key": settings.secrets.s3_secret_key}
-    for name, value in keys.items():
-        option = f"spark.sql.catalog.{CATALOG}.s3.{name}"
+    for name, value in (store_secrets(settings) | catalog_secrets(settings)).items():
+        option = f"spark.sql.catalog.{CATALOG}.{name}"
         session.conf.set(option, value)
         defaults.set(option, value)

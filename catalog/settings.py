@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE = PROJECT / "data"
 """Real data that ships: taxi trips, zones and weather."""
 PREFIX = "LAKE_"
+DEFAULT_POSTGRES_PORT = 5432
 CATALOG = "iceberg"
 """Name of the Iceberg catalog in Spark, Trino and DuckDB."""
 MARKER = "LAKEHOUSE_COMPONENT"
@@ -60,12 +62,35 @@ class Settings(BaseSettings):
     dashboard_port: int = 8501
 
     source_host: str | None = Field(None, description="the source database's host; the embedded Postgres when unset")
-    source_port: int | None = None
+    source_port: int | None = Field(None, description="of a source database of yours; 5432 when unset")
     source_database: str = "taxi"
+    source_example: bool = Field(True, description="make the example's tables in the source; false for one of yours")
+    source_admin: str = Field(
+        "postgres", description="the role that makes the others, if LAKE_POSTGRES_PASSWORD is set"
+    )
+    source_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    source_ca_file: Path | None = Field(None, description="PEM file of who signed the source's certificate")
     kafka_bootstrap: str | None = Field(None, description="Kafka's bootstrap servers; the embedded broker when unset")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_user: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = Field(None, description="PEM file of who signed the brokers' certificates")
+    kafka_replication: int = Field(1, ge=1, description="replicas of the topics that are made; 3 on most clusters")
     connect_url: str | None = Field(None, description="Kafka Connect's REST address; the embedded worker when unset")
-    s3_endpoint: str | None = Field(None, description="the S3 endpoint; the embedded store when unset")
+    connect_cdc_password: str | None = Field(
+        None, description="where that Connect finds the password of role cdc, as ${file:/path:key} of its providers"
+    )
+    s3_endpoint: str | None = Field(
+        None, description="the S3 endpoint, as https://s3.eu-west-1.amazonaws.com; the embedded store when unset"
+    )
+    s3_path_style: bool = Field(True, description="bucket in the path; false where it belongs in the host's name")
     catalog_uri: str | None = Field(None, description="the REST catalog's address; the embedded server when unset")
+    catalog_warehouse: str | None = Field(None, description="the warehouse that it is asked for, in Polaris a catalog")
+    catalog_credential: SecretStr | None = Field(None, description="client id:secret of its OAuth2")
+    catalog_scope: str = Field("catalog", description="the scope asked for with it; Polaris: PRINCIPAL_ROLE:ALL")
+    catalog_oauth2_uri: str | None = Field(None, description="its token endpoint; the catalog's own when unset")
+    catalog_token: SecretStr | None = Field(None, description="a bearer token, where there is no credential")
     trino_url: str | None = Field(None, description="Trino's address; the embedded server when unset")
     spark_ui_host: str | None = None
     airflow_url: str | None = Field(None, description="Airflow's address; the embedded API server when unset")
@@ -84,7 +109,7 @@ class Settings(BaseSettings):
     airflow_secret_key: SecretStr | None = Field(None, description="Airflow's tokens and encryption derive from it")
     spark_secret_key: SecretStr | None = Field(None, description="what the embedded Spark master's clients must know")
 
-    object_store: Literal["seaweedfs"] = "seaweedfs"
+    object_store: Literal["seaweedfs", "minio"] = Field("seaweedfs", description="which S3 store is embedded")
     bucket: str = "lakehouse"
     s3_region: str = "us-east-1"
 
@@ -187,6 +212,11 @@ class Settings(BaseSettings):
         return self.catalog_uri or f"http://{self.host}:{self.port('catalog')}"
 
     @property
+    def catalog_token_endpoint(self) -> str:
+        """Where the REST catalog's clients get a token."""
+        return self.catalog_oauth2_uri or f"{self.catalog.rstrip('/')}/v1/oauth/tokens"
+
+    @property
     def airflow(self) -> str:
         """Base address of Airflow's API and web interface."""
         return self.airflow_url or f"http://{self.host}:{self.port('airflow')}"
@@ -226,11 +256,34 @@ class Settings(BaseSettings):
         """Root of all tables in the store."""
         return f"s3://{self.bucket}/warehouse"
 
+    @property
+    def source_address(self) -> tuple[str, int]:
+        """Host and port of the source database."""
+        if self.source_host is None:
+            return self.host, self.source_port or self.port("postgres")
+        return self.source_host, self.source_port or DEFAULT_POSTGRES_PORT
+
     def source_dsn(self, role: Literal["postgres", "taxi", "cdc"], database: str | None = None) -> str:
         """A libpq connection string to the source database for one role."""
-        host, port = self.source_host or self.host, self.source_port or self.port("postgres")
-        password = getattr(self.secrets, role)
-        return f"host={host} port={port} dbname={database or self.source_database} user={role} password={password}"
+        host, port = self.source_address
+        given = {
+            "host": host,
+            "port": str(port),
+            "dbname": database or self.source_database,
+            "user": self.source_admin if role == "postgres" else role,
+            "password": getattr(self.secrets, role),
+            "sslmode": self.source_sslmode,
+        }
+        if self.source_ca_file is not None:
+            given["sslrootcert"] = str(self.source_ca_file)
+        return " ".join(f"{name}={_libpq(value)}" for name, value in given.items())
+
+
+def _libpq(value: str) -> str:
+    """A value in a connection string; quoted where it has to be."""
+    if re.fullmatch(r"[\w./:@-]+", value, re.ASCII):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def load_settings() -> Settings:

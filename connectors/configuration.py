@@ -16,11 +16,15 @@ SECRETS_FILE = "connect-secrets.properties"
 
 def connector_configuration(settings: Settings, tables: Sequence[tuple[str, str]]) -> dict[str, str]:
     """The configuration that captures these tables, given as (schema, name)."""
+    host, port = settings.source_address
+    own_file = f"${{file:{settings.state_dir / 'config' / SECRETS_FILE}:cdc.password}}"
     values = {
-        "HOST": settings.source_host or settings.host,
-        "PORT": str(settings.source_port or settings.port("postgres")),
+        "HOST": host,
+        "PORT": str(port),
         "DATABASE": settings.source_database,
-        "SECRETS": str(settings.state_dir / "config" / SECRETS_FILE),
+        "PASSWORD": settings.connect_cdc_password or own_file,
+        "SSLMODE": settings.source_sslmode,
+        "REPLICATION": str(settings.kafka_replication),
         "SLOT": settings.slot,
         "PUBLICATION": settings.publication,
         "PREFIX": settings.topic_prefix,
@@ -28,6 +32,8 @@ def connector_configuration(settings: Settings, tables: Sequence[tuple[str, str]
         "TABLES": ",".join(f"{_literal(schema)}\\.{_literal(table)}" for schema, table in tables),
     }
     template: dict[str, str] = json.loads(TEMPLATE.read_text())
+    if settings.source_ca_file is not None:
+        template["database.sslrootcert"] = str(settings.source_ca_file)
     return {key: re.sub(r"@([A-Z_]+)@", lambda place: values[place[1]], text) for key, text in template.items()}
 
 

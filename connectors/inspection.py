@@ -18,6 +18,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource
 
+from catalog.access import kafka_client
 from catalog.errors import ComponentError, ConfigurationError
 from catalog.settings import Settings
 
@@ -157,7 +158,7 @@ class _reader:
     def __init__(self, settings: Settings) -> None:
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka,
+                **kafka_client(settings),
                 "group.id": "lake-inspection",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
@@ -179,7 +180,7 @@ class _reader:
 
 
 def _admin(settings: Settings) -> AdminClient:
-    return AdminClient({"bootstrap.servers": settings.kafka, "socket.timeout.ms": 10_000, "log_level": 0})
+    return AdminClient({**kafka_client(settings), "socket.timeout.ms": 10_000, "log_level": 0})
 
 
 def _metadata(settings: Settings) -> dict[str, Any]:

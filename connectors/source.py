@@ -17,7 +17,8 @@ SQL = Path(__file__).parent / "sql"
 OWNER = "taxi"
 REPLICATION_ROLE = "cdc"
 MIRRORED = ("payment_types", "trips", "vendors")
-PUBLISHED = (*MIRRORED, "heartbeat", "signal")
+SERVICE = ("heartbeat", "signal")
+PUBLISHED = (*MIRRORED, *SERVICE)
 OPERATIONS = "insert, update, delete, truncate"
 
 
@@ -26,17 +27,34 @@ def ensure_source(settings: Settings) -> None:
 
     Raises ComponentError when Postgres does not answer, SourceError when it refuses.
     """
+    if settings.source_host is None or settings.postgres_password is not None:
+        _ensure_roles(settings)
+    with connected(settings, "taxi") as connection, connection.transaction():
+        connection.execute("set local client_min_messages = warning")
+        connection.execute("set local lock_timeout = '15s'")
+        scripts = ("service.sql", "schema.sql", "access.sql") if settings.source_example else ("service.sql",)
+        for name in scripts:
+            connection.execute((SQL / name).read_bytes())
+        _ensure_publication(connection, settings.publication, wanted_tables(settings))
+
+
+def wanted_tables(settings: Settings) -> tuple[str, ...]:
+    """The tables of schema public that are always published: the service tables, and the example's where it is made."""
+    return PUBLISHED if settings.source_example else SERVICE
+
+
+def _ensure_roles(settings: Settings) -> None:
+    """Roles and database; `taxi` may publish and make its tables in a database that was there before."""
     with connected(settings, "postgres", "postgres") as connection:
         _require_logical_wal(connection)
         _ensure_role(connection, OWNER, settings.secrets.taxi, "login")
         _ensure_role(connection, REPLICATION_ROLE, settings.secrets.cdc, "login replication")
         _ensure_database(connection, settings.source_database)
-    with connected(settings, "taxi") as connection, connection.transaction():
-        connection.execute("set local client_min_messages = warning")
-        connection.execute("set local lock_timeout = '15s'")
-        for name in ("schema.sql", "access.sql"):
-            connection.execute((SQL / name).read_bytes())
-        _ensure_publication(connection, settings.publication)
+    if not settings.source_example:
+        with connected(settings, "postgres") as connection:
+            rights = "grant create on database {} to {}; grant usage, create on schema public to {}"
+            owner = sql.Identifier(OWNER)
+            connection.execute(sql.SQL(rights).format(sql.Identifier(settings.source_database), owner, owner))
 
 
 def published_tables(settings: Settings) -> list[tuple[str, str]]:
@@ -94,13 +112,20 @@ def connected(
     except psycopg.OperationalError as refused:
         raise ComponentError(
             f"Postgres does not let us into {where}: {str(refused).strip()}",
-            remedy="scripts/lake up starts it; scripts/lake logs postgres shows why it stopped",
+            remedy=_remedy(settings, role),
         ) from refused
     with connection:
         try:
             yield connection
         except psycopg.Error as error:
             raise _explained(error, where) from error
+
+
+def _remedy(settings: Settings, role: str) -> str:
+    if settings.source_host is None:
+        return "scripts/lake up starts it; scripts/lake logs postgres shows why it stopped"
+    login = f"LAKE_{role.upper()}_PASSWORD"
+    return f"correct LAKE_SOURCE_HOST, LAKE_SOURCE_PORT, LAKE_SOURCE_DATABASE or {login}, or make the role {role} there"
 
 
 def _explained(error: psycopg.Error, where: str) -> ComponentError | SourceError:
@@ -145,19 +170,19 @@ def _ensure_database(connection: psycopg.Connection[tuple[Any, ...]], database: 
     connection.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(database), sql.Identifier(OWNER)))
 
 
-def _ensure_publication(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
+def _ensure_publication(connection: psycopg.Connection[tuple[Any, ...]], name: str, wanted: tuple[str, ...]) -> None:
     """Create the publication, or add what it lacks; tables that others added stay."""
     options = sql.SQL("(publish = {}, publish_via_partition_root = true)").format(sql.Literal(OPERATIONS))
     publication = sql.Identifier(name)
     if not connection.execute("select 1 from pg_publication where pubname = %s", [name]).fetchone():
-        tables = sql.SQL(", ").join(sql.Identifier("public", table) for table in PUBLISHED)
+        tables = sql.SQL(", ").join(sql.Identifier("public", table) for table in wanted)
         connection.execute(sql.SQL("create publication {} for table {} with {}").format(publication, tables, options))
         return
     connection.execute(sql.SQL("alter publication {} set {}").format(publication, options))
     present = connection.execute(
         "select tablename from pg_publication_tables where pubname = %s and schemaname = 'public'", [name]
     ).fetchall()
-    for table in sorted(set(PUBLISHED) - {row[0] for row in present}):
+    for table in sorted(set(wanted) - {row[0] for row in present}):
         connection.execute(
             sql.SQL("alter publication {} add table {}").format(publication, sql.Identifier("public", table))
         )

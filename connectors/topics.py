@@ -5,9 +5,10 @@ from __future__ import annotations
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
+from catalog.access import kafka_client
 from catalog.errors import ComponentError
 from catalog.settings import Settings
-from connectors.source import MIRRORED, published_tables
+from connectors.source import published_tables, wanted_tables
 
 MAX_RECORD_BYTES = 32 << 20
 """Largest record that a producer may send; the broker and all readers allow this and BATCH_OVERHEAD more."""
@@ -31,7 +32,7 @@ def wanted_topics(settings: Settings) -> dict[str, dict[str, str]]:
         topic_name(settings.topic_prefix, schema, table): _configuration(
             SERVICE_RETENTION_MS if table in service.get(schema, ()) else KEEP_FOREVER
         )
-        for schema, table in [*published_tables(settings), *(("public", table) for table in MIRRORED)]
+        for schema, table in [*published_tables(settings), *(("public", table) for table in wanted_tables(settings))]
     }
     topics[f"__debezium-heartbeat.{settings.topic_prefix}"] = _configuration(SERVICE_RETENTION_MS)
     return topics
@@ -43,11 +44,14 @@ def ensure_topics(settings: Settings) -> list[str]:
     Raises ComponentError when Kafka does not answer or refuses.
     """
     topics = wanted_topics(settings)
-    admin = AdminClient({"bootstrap.servers": settings.kafka, "socket.timeout.ms": 10_000, "log_level": 0})
+    admin = AdminClient({**kafka_client(settings), "socket.timeout.ms": 10_000, "log_level": 0})
     try:
         present = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
         missing = [name for name in topics if name not in present]
-        new = [NewTopic(name, num_partitions=1, replication_factor=1, config=topics[name]) for name in missing]
+        new = [
+            NewTopic(name, num_partitions=1, replication_factor=settings.kafka_replication, config=topics[name])
+            for name in missing
+        ]
         for future in admin.create_topics(new).values() if new else ():
             future.result(TIMEOUT_SECONDS)
         kept = [

@@ -67,7 +67,7 @@ def up(without: Without = None, groups: With = None) -> None:
 
 def install(groups: tuple[str, ...]) -> None:
     """Bring what is not here yet: the Java files, and for groups Trino's, Airflow's environment and Prometheus."""
-    from stack import jars
+    from stack import commands, jars
 
     settings, wanted = load_settings(), [jars.Jars()]
     if "trino" in groups and settings.trino_url is None:
@@ -76,7 +76,10 @@ def install(groups: tuple[str, ...]) -> None:
     for each in wanted:
         if jars.problems(each):
             subprocess.run([PROJECT / "scripts" / "download_jars.sh", *each.name.split()], check=True)
-    if parts := [group for group in ("airflow", "metrics") if group in groups]:
+    parts: list[str] = [group for group in ("airflow", "metrics") if group in groups]
+    if settings.object_store == "minio" and settings.s3_endpoint is None and not commands.store_is_here(settings):
+        parts.append("minio")
+    if parts:
         subprocess.run([PROJECT / "scripts" / "setup", "--quiet", *parts], check=True)
 
 

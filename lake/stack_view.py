@@ -90,10 +90,15 @@ def render_addresses(settings: Settings, components: tuple[Component, ...]) -> R
 
 def render_logins(settings: Settings, names: list[str]) -> RenderableType:
     """Where the passwords of these components' web pages stand."""
-    logins = {"store": ("S3 console", "s3_secret_key"), "airflow-api-server": ("Airflow", "airflow_admin")}
+    of_store = "s3_access_key in the same file" if settings.object_store == "minio" else "admin"
+    logins = {
+        "store": ("S3 console", of_store, "s3_secret_key"),
+        "airflow-api-server": ("Airflow", "admin", "airflow_admin"),
+    }
     file = settings.state_dir / "secrets.json"
     lines = [
-        f"{logins[name][0]}: login admin, password: {logins[name][1]} in {file}" for name in names if name in logins
+        f"{title}: login {login}, password: {secret} in {file}"
+        for title, login, secret in (logins[name] for name in names if name in logins)
     ]
     return Text("\n".join(lines), style="dim")
 

@@ -66,15 +66,32 @@ def connect_command(settings: Settings) -> Command:
 
 
 def store_command(settings: Settings) -> Command:
-    """SeaweedFS in one process."""
+    """The object store in one process: SeaweedFS, or MinIO by setting."""
+    program = str(store_binary(settings))
+    if settings.object_store == "minio":
+        return _minio_command(settings, program)
     options = configuration.path(settings, "store.options")
-    arguments = (str(store_binary()), "-logtostderr", "mini", f"-options={options}")
+    arguments = (program, "-logtostderr", "mini", f"-options={options}")
     keys = {
         "AWS_ACCESS_KEY_ID": settings.secrets.s3_access_key,
         "AWS_SECRET_ACCESS_KEY": settings.secrets.s3_secret_key,
         "GOMEMLIMIT": "400MiB",
     }
     return Command(arguments, keys, settings.state_dir / "store")
+
+
+def _minio_command(settings: Settings, program: str) -> Command:
+    folder = settings.state_dir / "minio"
+    store, console = (f"{settings.host}:{settings.port(name)}" for name in ("s3", "s3_console"))
+    environment = {
+        "MINIO_ROOT_USER": settings.secrets.s3_access_key,
+        "MINIO_ROOT_PASSWORD": settings.secrets.s3_secret_key,
+        "MINIO_REGION": settings.s3_region,
+        "MINIO_UPDATE": "off",
+        "GOMEMLIMIT": "400MiB",
+    }
+    arguments = (program, "server", str(folder), "--address", store, "--console-address", console)
+    return Command(arguments, environment, folder)
 
 
 def catalog_command(settings: Settings) -> Command:
@@ -123,13 +140,26 @@ def java(settings: Settings, flags: tuple[str, ...], classes: Path | str, *argum
     return (program, *flags, f"-Dlog4j2.configurationFile={log}", "-cp", str(classes), *arguments)
 
 
-def store_binary() -> Path:
-    """SeaweedFS' program: in this environment's scripts folder, where its wheel puts it, or on the PATH."""
-    own = Path(sysconfig.get_path("scripts")) / "weed"
-    found = own if own.exists() else shutil.which("weed")
+STORES = {"seaweedfs": ("weed", "scripts/setup"), "minio": ("minio", "scripts/setup minio")}
+"""By kind, the object store's program and what installs it."""
+
+
+def store_binary(settings: Settings) -> Path:
+    """The object store's program: in this environment's scripts folder, where set-up puts it, or on the PATH."""
+    name, installer = STORES[settings.object_store]
+    own = Path(sysconfig.get_path("scripts")) / name
+    found = own if own.exists() else shutil.which(name)
     if found is None:
-        raise ConfigurationError("the object store's program `weed` is missing", remedy="scripts/setup installs it")
+        raise ConfigurationError(f"the object store's program `{name}` is missing", remedy=f"{installer} installs it")
     return Path(found)
+
+
+def store_is_here(settings: Settings) -> bool:
+    """Whether there is such a program."""
+    try:
+        return store_binary(settings).exists()
+    except ConfigurationError:
+        return False
 
 
 def _agent(settings: Settings, name: str, *, rules: str | None = None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from catalog.access import kafka_java
 from catalog.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def write_connect(settings: Settings) -> bool:
     """The worker's configuration and the one file from which connectors may take secrets."""
     secrets_file = path(settings, CONNECT_SECRETS)
     values = {
-        "bootstrap": settings.kafka,
+        "clients": _kafka_clients(settings),
+        "replication": settings.kafka_replication,
         "group": CONNECT_GROUP,
         "host": settings.host,
         "connect_port": settings.port("connect"),
@@ -71,6 +73,19 @@ def write_connect(settings: Settings) -> bool:
         write(path(settings, "connect.properties"), render("connect.properties", values)),
     ]
     return any(changed)
+
+
+def _kafka_clients(settings: Settings) -> str:
+    """How the worker, and what it runs for connectors, reaches Kafka; each of them is told apart."""
+    options = kafka_java(settings)
+    address = options.pop("bootstrap.servers")
+    lines = [f"bootstrap.servers={address}"]
+    lines += [
+        f"{prefix}{name}={_property(value)}"
+        for prefix in ("", "producer.", "consumer.", "admin.")
+        for name, value in options.items()
+    ]
+    return "\n".join(lines)
 
 
 def write_store(settings: Settings, internal_ports: Mapping[str, int]) -> bool:

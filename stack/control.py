@@ -198,7 +198,7 @@ def _check_external(component: Component, settings: Settings) -> None:
     if not answered.healthy:
         raise ComponentError(
             f"{component.title} at {component.address(settings)} does not answer: {answered.answer}",
-            remedy=f"start it, or correct LAKE_{component.external[0].upper()}",
+            remedy=answered.remedy or f"start it, or correct LAKE_{component.external[0].upper()}",
         )
 
 

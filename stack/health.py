@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import psycopg
 
-from catalog.errors import LakehouseError
+from catalog.access import catalog_login
+from catalog.errors import ComponentError, LakehouseError
 from catalog.settings import Settings
 
 REQUEST_SECONDS = 5.0
@@ -22,26 +23,37 @@ STREAM_FILE = "stream.json"
 
 @dataclass(frozen=True)
 class Health:
-    """`answer` is what the component said, or why it did not; `seconds` is how long that took."""
+    """`answer` is what the component said, or why it did not, `remedy` what to do; `seconds` is how long that took."""
 
     healthy: bool
     answer: str
     seconds: float
+    remedy: str = ""
 
 
 def check(ask: Callable[[Settings], str], settings: Settings) -> Health:
     """Ask one component; every way of not answering is a Health, not an exception."""
-    began = time.monotonic()
+    began, remedy = time.monotonic(), ""
     try:
         answer, healthy = ask(settings), True
-    except (LakehouseError, httpx.HTTPError, psycopg.Error, OSError, ValueError, KeyError) as refusal:
+    except LakehouseError as refusal:
+        answer, healthy, remedy = str(refusal.args[0])[:200], False, refusal.remedy
+    except (httpx.HTTPError, psycopg.Error, OSError, ValueError, KeyError) as refusal:
         answer, healthy = _first_line(refusal), False
-    return Health(healthy, answer, time.monotonic() - began)
+    return Health(healthy, answer, time.monotonic() - began, remedy)
 
 
 def ask_catalog(settings: Settings) -> str:
-    """The REST catalog's configuration request."""
-    get_json(f"{settings.catalog}/v1/config")
+    """The REST catalog's configuration request, with our login where it asks for one."""
+    asked = {"warehouse": settings.catalog_warehouse} if settings.catalog_warehouse else None
+    address, headers = f"{settings.catalog.rstrip('/')}/v1/config", catalog_login(settings)
+    answer = httpx.get(address, params=asked, headers=headers, timeout=REQUEST_SECONDS, trust_env=False)
+    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise ComponentError(
+            f"the REST catalog refuses us: {answer.status_code}",
+            remedy="set LAKE_CATALOG_CREDENTIAL=id:secret, or LAKE_CATALOG_TOKEN, and what LAKE_CATALOG_SCOPE it wants",
+        )
+    answer.raise_for_status()
     return "GET /v1/config"
 
 

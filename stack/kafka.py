@@ -7,6 +7,7 @@ import logging
 import subprocess
 import uuid
 
+from catalog.access import kafka_client
 from catalog.errors import ComponentError
 from catalog.settings import Settings
 from stack import commands, configuration
@@ -29,7 +30,7 @@ def ask(settings: Settings) -> str:
 
     quiet = logging.getLogger("librdkafka")
     quiet.setLevel(logging.CRITICAL)
-    client = AdminClient({"bootstrap.servers": settings.kafka, "socket.timeout.ms": 3000}, logger=quiet)
+    client = AdminClient({**kafka_client(settings), "socket.timeout.ms": 3000}, logger=quiet)
     try:
         metadata = client.list_topics(timeout=REQUEST_SECONDS)
     except KafkaException as silent:

@@ -103,10 +103,31 @@ def ensure_database(settings: Settings, name: str, password: str) -> None:
         connection.execute(sql.SQL("revoke all on database {name} from public").format(**names))
 
 
+def address(settings: Settings) -> str:
+    """`host:port` of the embedded server, or of the one of others."""
+    if settings.source_host is not None and settings.catalog_uri is not None:
+        return "{}:{}".format(*settings.source_address)
+    return f"{settings.host}:{settings.port('postgres')}"
+
+
 def ask(settings: Settings) -> str:
-    """One real query; its answer is the server's version."""
+    """One real query to the embedded server, or to the one of others; its answer is the server's version."""
+    if settings.source_host is not None and settings.catalog_uri is not None:
+        return ask_source(settings)
     with _superuser(settings) as connection:
-        row = connection.execute("select split_part(current_setting('server_version'), ' ', 1)").fetchone()
+        return _version(connection)
+
+
+def ask_source(settings: Settings) -> str:
+    """The same of the source database, as whoever may be there before we made anything."""
+    first = settings.postgres_password is not None
+    dsn = settings.source_dsn("postgres", "postgres") if first else settings.source_dsn("cdc")
+    with psycopg.connect(dsn, connect_timeout=5, autocommit=True) as connection:
+        return _version(connection)
+
+
+def _version(connection: psycopg.Connection) -> str:
+    row = connection.execute("select split_part(current_setting('server_version'), ' ', 1)").fetchone()
     return f"PostgreSQL {row[0]}" if row else "no row"
 
 

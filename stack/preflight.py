@@ -14,7 +14,7 @@ import psutil
 from catalog import java
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings
-from stack import airflow, commands, jars, ports, postgres, prometheus
+from stack import airflow, commands, health, jars, ports, postgres, prometheus
 from stack.component import Component
 from stack.components import component
 from stack.jars import Jars
@@ -25,6 +25,11 @@ LOW_DISK_GIB, NO_DISK_GIB = 5.0, 1.0
 LOW_MEMORY_GIB, NO_MEMORY_GIB = 4.0, 1.5
 GROUP_GIB = {"airflow": 3.0, "serving": 0.7, "trino": 1.5}
 """What a group needs besides the core."""
+OWN_LOGINS = {
+    "source_host": ("taxi_password", "cdc_password"),
+    "s3_endpoint": ("s3_access_key", "s3_secret_key"),
+}
+"""Settings that say that others run it, with the logins that we then cannot make up."""
 WITH_JARS = {"kafka", "connect", "catalog", "stream", "spark-worker"}
 
 State = Literal["ok", "warn", "fail"]
@@ -46,6 +51,7 @@ class Check:
 
 def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
     """Every check of what these components need, in the order in which a person would mend what they name."""
+    of_others = [each for each in components if each.is_external(settings)]
     components = tuple(each for each in components if not each.is_external(settings))
     names = {component.name for component in components}
     is_up = Supervisor(settings).is_running()
@@ -57,7 +63,7 @@ def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
         checks.append(_found("Postgres", lambda: f"{postgres.version()} in {postgres.binary('postgres').parent}"))
         checks.append(_found("Postgres user", lambda: _postgres_user(settings)))
     if "store" in names:
-        checks.append(_found("object store", lambda: str(commands.store_binary())))
+        checks.append(_found("object store", lambda: str(commands.store_binary(settings))))
     if "airflow-api-server" in names:
         checks.append(_found("Airflow", lambda: _airflow(settings)))
     if "trino" in names:
@@ -66,7 +72,7 @@ def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
     if "prometheus" in names:
         checks.append(_found("Prometheus", lambda: str(prometheus.binary())))
     checks.append(Check("supervisor", "ok", "running" if is_up else "not running"))
-    return checks + _ports(components, settings)
+    return checks + _ports(components, settings) + _of_others(settings, of_others)
 
 
 def require(settings: Settings, components: tuple[Component, ...]) -> None:
@@ -81,6 +87,29 @@ def require(settings: Settings, components: tuple[Component, ...]) -> None:
     lines = [f"{check.name}: {check.found}\n  → {check.remedy}" for check in failed[:-1]]
     last = failed[-1]
     raise ConfigurationError("\n".join([*lines, f"{last.name}: {last.found}"]), remedy=last.remedy)
+
+
+def _of_others(settings: Settings, components: list[Component]) -> list[Check]:
+    """What others run: whether we were given logins and, if so, whether it answers us."""
+    checks = []
+    for name, logins in OWN_LOGINS.items():
+        for login in logins if getattr(settings, name) is not None else ():
+            if getattr(settings, login) is None:
+                variable, found = f"LAKE_{login.upper()}", f"not set, but LAKE_{name.upper()} is"
+                checks.append(Check(variable, "fail", found, f"set {variable}; a generated one opens nothing there"))
+    if checks:
+        return checks
+    asked = {component.title: component.ask for component in components}
+    addresses = {component.title: component.address(settings) for component in components}
+    if settings.source_host is not None and "Postgres" not in asked:
+        asked["source"] = postgres.ask_source
+        addresses["source"] = "{}:{}".format(*settings.source_address)
+    for title, ask in asked.items():
+        answered = health.check(ask, settings)
+        found = f"{title} at {addresses[title]}: {answered.answer}"
+        remedy = answered.remedy or "start it, or correct its LAKE_ settings"
+        checks.append(Check("own", "ok", found) if answered.healthy else Check("own", "fail", found, remedy))
+    return checks
 
 
 def _found(name: str, look: Callable[[], str]) -> Check:

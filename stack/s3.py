@@ -17,28 +17,29 @@ REQUEST_SECONDS = 5.0
 
 def ask(settings: Settings) -> str:
     """List the bucket with our keys. Raises ComponentError when the store refuses."""
-    answer = request(settings, "GET", f"/{settings.bucket}", "list-type=2&max-keys=1")
-    _check(answer, f"the bucket {settings.bucket} cannot be listed")
+    answer = request(settings, "GET", "list-type=2&max-keys=1")
+    _check(answer, f"the bucket {settings.bucket} cannot be listed", settings)
     return f"bucket {settings.bucket}"
 
 
 def ensure_bucket(settings: Settings) -> None:
     """Create the bucket unless it is there."""
-    found = request(settings, "HEAD", f"/{settings.bucket}")
+    found = request(settings, "HEAD")
     if found.status_code == 404:
-        created = request(settings, "PUT", f"/{settings.bucket}")
+        created = request(settings, "PUT")
         if created.status_code != 409:
-            _check(created, f"the bucket {settings.bucket} cannot be created")
+            _check(created, f"the bucket {settings.bucket} cannot be created", settings)
 
 
-def request(settings: Settings, method: str, path: str, query: str = "") -> httpx.Response:
-    """One request without a body, signed with AWS' version 4; `query` is sorted and encoded already."""
+def request(settings: Settings, method: str, query: str = "") -> httpx.Response:
+    """One request of the bucket, without a body, signed with AWS' version 4; `query` is sorted and encoded already."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    address = httpx.URL(settings.s3)
-    host = address.netloc.decode()
-    headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": now}
+    address, path = httpx.URL(settings.s3), f"/{settings.bucket}"
+    if not settings.s3_path_style:
+        address, path = address.copy_with(host=f"{settings.bucket}.{address.host}"), "/"
+    headers = {"host": address.netloc.decode(), "x-amz-content-sha256": EMPTY, "x-amz-date": now}
     headers["authorization"] = _signature(settings, method, path, query, headers)
-    url = f"{settings.s3.rstrip('/')}{path}" + (f"?{query}" if query else "")
+    url = address.copy_with(raw_path=f"{path}?{query}".rstrip("?").encode())
     return httpx.request(method, url, headers=headers, timeout=REQUEST_SECONDS, trust_env=False)
 
 
@@ -57,8 +58,13 @@ def _signature(settings: Settings, method: str, path: str, query: str, headers: 
     return f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
 
 
-def _check(answer: httpx.Response, complaint: str) -> None:
-    if not answer.is_success:
-        raise ComponentError(
-            f"{complaint}: {answer.status_code} {answer.text[:200]}", remedy="lake logs store shows what it says"
-        )
+def _check(answer: httpx.Response, complaint: str, settings: Settings) -> None:
+    if answer.is_success:
+        return
+    if settings.s3_endpoint is None:
+        remedy = "lake logs store shows what it says"
+    elif answer.status_code == httpx.codes.NOT_FOUND:
+        remedy = f"make the bucket {settings.bucket} at {settings.s3}, or set LAKE_BUCKET"
+    else:
+        remedy = "correct LAKE_S3_ACCESS_KEY, LAKE_S3_SECRET_KEY, LAKE_S3_REGION or what those keys may do there"
+    raise ComponentError(f"{complaint}: {answer.status_code} {answer.text[:200]}", remedy=remedy)

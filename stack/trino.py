@@ -1,11 +1,14 @@
 """Trino, put together from Maven's jars: it reads the lake, and writes nothing.
 
 Its configuration holds no secret and no address: `stack/templates/trino` serves the embedded server and the container
-alike, and the environment fills it.
+alike, and the environment fills it. A REST catalog that asks for a login adds lines.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from catalog.access import catalog_secrets
 from catalog.java import TRINO, find_java
 from catalog.settings import Settings
 from stack import configuration, health, jars
@@ -24,9 +27,31 @@ def environment(settings: Settings) -> dict[str, str]:
         "CATALOG_URI": settings.catalog,
         "S3_ENDPOINT": settings.s3,
         "S3_REGION": settings.s3_region,
+        "S3_PATH_STYLE": str(settings.s3_path_style).lower(),
         "S3_ACCESS_KEY": settings.secrets.s3_access_key,
         "S3_SECRET_KEY": settings.secrets.s3_secret_key,
+        **_login(settings),
     }
+
+
+def _login(settings: Settings) -> dict[str, str]:
+    """What logs in to a REST catalog that asks for it; Trino refuses a property that it does not use."""
+    given = {"CATALOG_WAREHOUSE": settings.catalog_warehouse} if settings.catalog_warehouse else {}
+    if secrets := catalog_secrets(settings):
+        given |= {f"CATALOG_{name.upper()}": value for name, value in secrets.items()}
+    if "credential" in secrets:
+        given |= {"CATALOG_SCOPE": settings.catalog_scope, "CATALOG_OAUTH2_URI": settings.catalog_token_endpoint}
+    return given
+
+
+_LOGIN = {
+    "CATALOG_WAREHOUSE": "warehouse",
+    "CATALOG_CREDENTIAL": "oauth2.credential",
+    "CATALOG_TOKEN": "oauth2.token",
+    "CATALOG_SCOPE": "oauth2.scope",
+    "CATALOG_OAUTH2_URI": "oauth2.server-uri",
+}
+"""The property of `iceberg.rest-catalog` that each of them fills."""
 
 
 def command(settings: Settings) -> Command:
@@ -37,7 +62,7 @@ def command(settings: Settings) -> Command:
         "node.data-dir": settings.state_dir / "trino",
         "node.bind-ip": settings.host,
         "plugin.dir": settings.state_dir / "trino" / "plugins",
-        "catalog.config-dir": FILES / "catalog",
+        "catalog.config-dir": _catalog_file(settings).parent,
         "config": FILES / "config.properties",
         "log.levels-file": FILES / "log.properties",
     }
@@ -57,7 +82,16 @@ def prepare(settings: Settings) -> bool:
     if not plugin.is_symlink() or plugin.readlink() != jars.TRINO.lib / "iceberg":
         plugin.unlink(missing_ok=True)
         plugin.symlink_to(jars.TRINO.lib / "iceberg")
-    return False
+    given = _login(settings)
+    lines = [f"iceberg.rest-catalog.{_LOGIN[name]}=${{ENV:{name}}}\n" for name in given]
+    if catalog_secrets(settings):
+        lines.insert(0, "iceberg.rest-catalog.security=OAUTH2\n")
+    file = _catalog_file(settings)
+    return configuration.write(file, (FILES / "catalog" / file.name).read_text() + "".join(lines))
+
+
+def _catalog_file(settings: Settings) -> Path:
+    return configuration.path(settings, "trino-catalog") / "iceberg.properties"
 
 
 def ask(settings: Settings) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from catalog.access import kafka_client
 from catalog.errors import ComponentError
 from catalog.settings import Settings
 
@@ -32,7 +33,7 @@ class TopicAudit:
 
     def __init__(self, settings: Settings) -> None:
         self._bootstrap = settings.kafka
-        self._admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+        self._admin = AdminClient({**kafka_client(settings), "log_level": 0})
 
     def read(self, names: Sequence[str]) -> dict[str, Topic]:
         """The topics that exist, by name. Raises ComponentError when the broker does not answer."""

@@ -22,6 +22,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from catalog.access import kafka_java
 from catalog.errors import ComponentError, LakehouseError, TableStoppedError
 from catalog.settings import Settings
 from catalog.tables.cdc import QUARANTINE
@@ -175,7 +176,7 @@ class Driver:
         log.info("starting the query", offsets=offsets)
         frame = (
             self.spark.readStream.format("kafka")
-            .option("kafka.bootstrap.servers", self.settings.kafka)
+            .options(**{f"kafka.{name}": value for name, value in kafka_java(self.settings).items()})
             .option("kafka.isolation.level", "read_committed")
             .option("kafka.fetch.max.wait.ms", "20")
             .option("kafka.max.partition.fetch.bytes", str(34 << 20))

@@ -19,6 +19,7 @@ import structlog
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from catalog.access import catalog_properties, catalog_secrets, store_properties, store_secrets
 from catalog.errors import ComponentError, StaleSnapshotError
 from catalog.positions import Position, SnapshotEntry, position_of, saved_position
 from catalog.settings import CATALOG, Settings
@@ -72,15 +73,11 @@ class Lake:
         self.driver_id = str(uuid.uuid4())
         self.jvm: Any = spark._jvm
         self.package: Any = self.jvm.org.apache.iceberg
-        secrets = settings.secrets
         options = {
-            "uri": settings.catalog,
-            "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-            "s3.endpoint": settings.s3,
-            "s3.path-style-access": "true",
-            "s3.access-key-id": secrets.s3_access_key,
-            "s3.secret-access-key": secrets.s3_secret_key,
-            "client.region": settings.s3_region,
+            **catalog_properties(settings),
+            **catalog_secrets(settings),
+            **store_properties(settings),
+            **store_secrets(settings),
             "rest.client.max-retries": "1",  # the least it takes; a POST is never sent again on a lost connection
             "rest-metrics-reporting-enabled": "false",
         }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from catalog.access import kafka_client
 from catalog.errors import ComponentError, VerificationError
 from catalog.history import lsn_number
 from catalog.settings import Settings
@@ -113,7 +114,7 @@ def kafka_consumer(settings: Settings) -> Iterator[Consumer]:
 
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.kafka,
+            **kafka_client(settings),
             "group.id": f"lake-verify-{uuid.uuid4().hex}",
             "enable.auto.commit": False,
             "enable.partition.eof": True,

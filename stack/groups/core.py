@@ -13,6 +13,9 @@ def store_internal_ports(settings: Settings) -> dict[str, int]:
 
 
 def _prepare_store(settings: Settings) -> bool:
+    if settings.object_store == "minio":
+        (settings.state_dir / "minio").mkdir(parents=True, exist_ok=True, mode=0o700)
+        return False
     folder = settings.state_dir / "store"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # the program saves the options it ran with and reads them again: ours must win
@@ -26,7 +29,7 @@ COMPONENTS = (
         title="Postgres",
         command=commands.postgres_command,
         ask=postgres.ask,
-        address=lambda settings: f"{settings.host}:{settings.port('postgres')}",
+        address=postgres.address,
         ports=("postgres",),
         prepare=postgres.prepare,
         finish=postgres.ensure_catalog,

@@ -63,7 +63,7 @@ def test_what_it_ran_on_is_told(applied):
 def test_tables_and_files_are_gone(applied, stack):
     namespaces = {name for (name,) in stack.lake_rows("select schema_name from information_schema.schemata")}
     assert "bench" not in namespaces
-    listed = s3.request(stack.settings, "GET", f"/{stack.settings.bucket}", "list-type=2&prefix=warehouse%2Fbench%2F")
+    listed = s3.request(stack.settings, "GET", "list-type=2&prefix=warehouse%2Fbench%2F")
     assert listed.is_success and "<Key>" not in listed.text
 
 

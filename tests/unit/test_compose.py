@@ -194,9 +194,10 @@ def test_the_broker_is_configured_as_the_embedded_one(settings: Settings) -> Non
 
 
 def test_the_worker_is_configured_as_the_embedded_one(settings: Settings) -> None:
-    values = dict.fromkeys(("bootstrap", "host", "connect_port", "plugins", "secrets_file"), "elsewhere")
-    group = configuration.CONNECT_GROUP
-    embedded = properties(configuration.render("connect.properties", {**values, "group": group}))
+    values = dict.fromkeys(("host", "connect_port", "plugins", "secrets_file"), "elsewhere")
+    own = {"group": configuration.CONNECT_GROUP, "replication": settings.kafka_replication}
+    values |= own | {"clients": "bootstrap.servers=elsewhere"}
+    embedded = properties(configuration.render("connect.properties", values))
     given = environment("connect")
     del given["LAKE_CDC_PASSWORD"]
     flags = f"{given.pop('HEAP_OPTS')} {given.pop('KAFKA_JVM_PERFORMANCE_OPTS')}".split()
@@ -212,6 +213,21 @@ def test_the_worker_is_configured_as_the_embedded_one(settings: Settings) -> Non
         "rest.advertised.host.name",
     }
     assert set(flags) == jvm_flags(commands.connect_command(settings))
+
+
+def test_minio_is_started_as_the_embedded_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "minio").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = commands.store_command(settings.model_copy(update={"object_store": "minio"}))
+    given = environment("minio")
+    assert given.pop("MC_CONFIG_DIR"), "of the health check's client"
+    assert given == dict(command.environment)
+    _, verb, folder, *addresses = command.arguments
+    assert SERVICES["minio"]["command"][:2] == [verb, "/data"] and Path(folder).name == "minio"
+    here = [word.replace("127.0.0.1", "") for word in addresses]
+    assert SERVICES["minio"]["command"][2:] == here
 
 
 def test_postgres_is_configured_as_the_embedded_one() -> None:

@@ -50,9 +50,7 @@ def duckdb_connection(settings: Settings, *, threads: int | None = None) -> Duck
             f" ENDPOINT {_literal(settings.catalog)}, ACCESS_DELEGATION_MODE 'none', {_authorization(settings)})"
         )
     except duckdb.Error as refused:
-        raise ComponentError(
-            f"the REST catalog at {settings.catalog} does not answer", remedy="lake status; lake up"
-        ) from refused
+        raise _closed(settings, refused) from refused
     listed = connection.execute("SELECT schema_name FROM duckdb_schemas() WHERE database_name = ?", [CATALOG])
     spaces = sorted((name for (name,) in listed.fetchall()), key=lambda name: (name != NAMESPACE, name))
     path = ["memory.main", *(f'{CATALOG}."{name}"' for name in spaces)]
@@ -64,6 +62,7 @@ def iceberg_catalog(settings: Settings) -> RestCatalog:
     """The REST catalog as pyiceberg sees it. Raises ComponentError when it does not answer."""
     import requests
     from pyiceberg.catalog.rest import RestCatalog
+    from pyiceberg.exceptions import OAuthError, RESTError
 
     try:
         return RestCatalog(
@@ -77,10 +76,19 @@ def iceberg_catalog(settings: Settings) -> RestCatalog:
                 "s3.force-virtual-addressing": str(not settings.s3_path_style).lower(),
             },
         )
-    except requests.ConnectionError as refused:
-        raise ComponentError(
-            f"the REST catalog at {settings.catalog} does not answer", remedy="lake status; lake up"
-        ) from refused
+    except (requests.ConnectionError, RESTError, OAuthError) as refused:
+        raise _closed(settings, refused) from refused
+
+
+def _closed(settings: Settings, refused: Exception) -> ComponentError:
+    """What it means that the REST catalog could not be opened."""
+    if settings.catalog_uri is None:
+        return ComponentError(f"the REST catalog at {settings.catalog} does not answer", remedy="lake status; lake up")
+    said = (str(refused).strip().splitlines() or [type(refused).__name__])[0][:300]
+    return ComponentError(
+        f"the REST catalog at {settings.catalog} does not let us in: {said}",
+        remedy="lake doctor; correct LAKE_CATALOG_URI, LAKE_CATALOG_WAREHOUSE or LAKE_CATALOG_CREDENTIAL",
+    )
 
 
 def _authorization(settings: Settings) -> str:

@@ -43,6 +43,18 @@ find_chromium() {
   command -v chromium || command -v chromium-browser || command -v google-chrome
 }
 
+# One that builds MinIO: 1.24 or newer.
+find_go() {
+  local go
+  for go in "$(command -v go)" /usr/local/go/bin/go /usr/lib/go-*/bin/go; do
+    if [ -x "$go" ] && [[ $("$go" version) =~ go1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 24)); then
+      printf '%s\n' "$go"
+      return
+    fi
+  done
+  return 1
+}
+
 # Which of those named are missing, each after a blank.
 missing_packages() {
   local name

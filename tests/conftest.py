@@ -42,12 +42,15 @@ OFFSETS = (20_000, 10_000, 50_000, 40_000, 30_000)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--stack-dir", type=Path, help="use the stack in this folder and leave it running")
+    parser.addoption("--object-store", choices=["seaweedfs", "minio"], help="the store of every stack of the session")
     parser.addoption("--stack-offset", type=int, help="port offset of the stack; a free one by default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
+    if store := config.getoption("--object-store"):
+        os.environ[f"{PREFIX}OBJECT_STORE"] = store
 
 
 class Stack:

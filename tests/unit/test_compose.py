@@ -21,6 +21,19 @@ SETTINGS = {f"LAKE_{name}".upper(): field.default for name, field in Settings.mo
 ONE_SHOT = {"bucket", "setup", "agent", "airflow-database"}
 SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|ROOT_USER|CURSOR_KEY|DASHBOARD_KEY")
 CORE_BYTES = 8 << 30
+EMBEDDED = (
+    *("kafka_controller_port", "s3_internal_port", "spark_master_port", "spark_worker_port"),
+    *(f"{name}_metrics_port" for name in ("kafka", "connect", "catalog", "stream")),
+    *("object_store", "spark_secret_key", "java_home", "java25_home", "ivy_settings"),
+)
+"""Settings without a meaning for containers, which have programs, ports and a network of their own."""
+OF_OTHERS = (
+    *(f"source_{name}" for name in ("example", "admin", "sslmode", "ca_file")),
+    *(f"kafka_{name}" for name in ("security", "mechanism", "user", "password", "ca_file", "replication")),
+    *(f"catalog_{name}" for name in ("warehouse", "credential", "scope", "oauth2_uri", "token")),
+    *("connect_cdc_password", "s3_path_style", "api_key"),
+)
+"""How to reach what others run; here everything is run by the services."""
 
 
 def interpolated(value: Any, given: dict[str, str]) -> str:
@@ -90,6 +103,12 @@ def test_every_lake_variable_is_a_setting_with_its_own_default() -> None:
     defaults = dict(re.findall(r"\$\{(LAKE_\w+):-([^}]*)\}", text))
     assert defaults.pop("LAKE_SPARK_DRIVER_MEMORY") == "2g", "the one that must fit into a container"
     assert defaults == {name: str(SETTINGS[name]) for name in defaults}
+
+
+def test_every_setting_can_be_given_here_unless_it_is_of_the_embedded_stack_or_of_own_components() -> None:
+    text = (PROJECT / "docker-compose.yml").read_text()
+    missing = {name for name in SETTINGS if not re.search(rf"\b{name}\b", text)}
+    assert missing == {f"LAKE_{name}".upper() for name in (*EMBEDDED, *OF_OTHERS)}
 
 
 def test_no_secret_has_a_value_here() -> None:

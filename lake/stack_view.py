@@ -83,9 +83,10 @@ def render_addresses(settings: Settings, components: tuple[Component, ...]) -> R
     for component in components:
         if address := component.address(settings):
             table.add_row(component.title, address)
-        if component.name == "store":
+        if component.name == "store" and not component.is_external(settings):
             table.add_row("S3 console", f"http://{settings.host}:{settings.port('s3_console')}")
-    return Group(table, render_logins(settings, [component.name for component in components]))
+    own = [component.name for component in components if not component.is_external(settings)]
+    return Group(table, render_logins(settings, own))
 
 
 def render_logins(settings: Settings, names: list[str]) -> RenderableType:

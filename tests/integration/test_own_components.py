@@ -1,5 +1,6 @@
 """A REST catalog of others that asks for OAuth2: a guard with a token endpoint stands before the stack's own one."""
 
+import base64
 import json
 import os
 import subprocess
@@ -64,8 +65,10 @@ class _Requests(BaseHTTPRequestHandler):
 
     def _give_token(self, body: bytes) -> None:
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-        wanted = dict(zip(("client_id", "client_secret"), CREDENTIAL.split(":"), strict=True))
-        if wanted | {"grant_type": "client_credentials", "scope": SCOPE} != form:
+        kind, _, login = (self.headers["Authorization"] or "").partition(" ")
+        # the client says who it is in a header or in the form, as OAuth2 allows
+        who = base64.b64decode(login).decode() if kind == "Basic" else f"{form['client_id']}:{form['client_secret']}"
+        if (who, form["grant_type"], form["scope"]) != (CREDENTIAL, "client_credentials", SCOPE):
             self._answer(401, json.dumps({"error": "invalid_client"}).encode())
             return
         token = os.urandom(8).hex()

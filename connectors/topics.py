@@ -78,7 +78,7 @@ def ensure_topics(settings: Settings) -> list[str]:
 
 def delete_topic(settings: Settings, topic: str) -> None:
     """Delete a topic; harmless when there is none. Raises ComponentError as `ensure_topics` does."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka, "socket.timeout.ms": 10_000, "log_level": 0})
+    admin = AdminClient({**kafka_client(settings), "socket.timeout.ms": 10_000, "log_level": 0})
     try:
         admin.delete_topics([topic])[topic].result(TIMEOUT_SECONDS)
     except KafkaException as refused:

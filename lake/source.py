@@ -133,17 +133,17 @@ def _captured(settings: Settings, patterns: list[str]) -> list[tuple[str, str]]:
     from fnmatch import fnmatchcase
 
     from connectors.registration import captured_tables
-    from connectors.source import MIRRORED, PUBLISHED, published_tables
+    from connectors.source import published_tables, wanted_tables
 
     known = captured_tables(settings) | {f"{schema}.{name}" for schema, name in published_tables(settings)}
-    known -= {f"public.{name}" for name in PUBLISHED}
+    always = wanted_tables(settings)
+    known -= {f"public.{name}" for name in always}
     chosen: set[str] = set()
     for pattern in patterns:
         qualified = pattern if "." in pattern else f"public.{pattern}"
         found = {name for name in known if fnmatchcase(name, qualified)}
         if not found:
-            own = ", ".join(MIRRORED)
-            remedy = f"joined are {', '.join(sorted(known)) or 'none'}; {own} of the example stay"
+            remedy = f"joined are {', '.join(sorted(known)) or 'none'}; {', '.join(always)} stay"
             raise ConfigurationError(f"no joined table is named {pattern}", remedy=remedy)
         chosen |= found
     return [(schema, name) for schema, _, name in (each.partition(".") for each in sorted(chosen))]

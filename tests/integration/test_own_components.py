@@ -111,6 +111,7 @@ def guarded(settings: Settings, guard: Guard, credential: str = CREDENTIAL) -> S
 
 
 def test_every_reader_logs_in_with_the_credential(stack, settings: Settings, guard: Guard):
+    stack.verified("trips")
     (direct,) = stack.lake_rows(COUNT)
     own = guarded(settings, guard)
     assert health.check(health.ask_catalog, own).healthy

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from catalog.errors import HistoryError
-from catalog.history import load_table, parse_instant, snapshot_at
-from catalog.lsn import Fold, parse_lsn
+from catalog.history import load_table, parse_instant
+from catalog.lsn import Fold, fold_at, parse_lsn, past_at
 from catalog.settings import CATALOG
+from catalog.versions import history_of
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
     from pyiceberg.catalog import Catalog
     from sqlglot import exp
 
 Engine = Literal["spark", "duckdb", "trino"]
 Past = int | Fold
 """A snapshot's id, or what is folded."""
+
+
+class Select(Protocol):
+    """Rows that a name stands for; `quote` stands around the names in it."""
+
+    def sql(self, quote: str) -> str:
+        """A select in any of the engines."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +47,42 @@ class AsOf:
         if kind == "lsn" and value:
             return cls("lsn", str(parse_lsn(value)))
         raise HistoryError(
-            f"--as-of {text!r} is neither a time nor a snapshot nor an LSN",
+            f"{text!r} is neither a time nor a snapshot nor an LSN",
             remedy="write time:2026-01-31T12:00:00Z, time:-5m, lsn:16/B374D848, or snapshot:ID of `lake history TABLE`",
         )
 
+    def fixed(self) -> AsOf:
+        """The same, a time ago as the time that it now is."""
+        return AsOf("time", parse_instant(self.value).isoformat()) if self.kind == "time" else self
+
     def snapshot_of(self, catalog: Catalog, name: str) -> int:
-        """The snapshot of a table that is meant. Raises HistoryError where the table has none such."""
+        """The named snapshot of a table. Raises HistoryError where the table has none such."""
         table = load_table(catalog, name)
-        if self.kind == "time":
-            return snapshot_at(table, parse_instant(self.value))
         if table.snapshot_by_id(int(self.value)) is None:
             raise HistoryError(
                 f"{name} has no snapshot {self.value}", remedy=f"lake history {name}; for several tables use time:…"
             )
         return int(self.value)
+
+
+def parse_point(text: str) -> AsOf | None:
+    """A point of one table: `now`, which is None, a snapshot's id alone, or what `AsOf` reads. Raises HistoryError."""
+    if text == "now":
+        return None
+    return AsOf.parse(f"snapshot:{text}" if text.isdigit() else text)
+
+
+def past_of(as_of: AsOf, catalog: Catalog, duckdb: DuckDBPyConnection, name: str) -> Past:
+    """What a table's name stands for at a point. Raises HistoryError where the lake does not know."""
+    if history_of(catalog, name) is not None:
+        raise HistoryError(
+            f"{name} has times of its own", remedy="leave out --as-of: where valid_from <= … and valid_to > …"
+        )
+    if as_of.kind == "lsn":
+        return fold_at(catalog, duckdb, name, int(as_of.value))
+    if as_of.kind == "time":
+        return past_at(catalog, duckdb, name, parse_instant(as_of.value))
+    return as_of.snapshot_of(catalog, name)
 
 
 def pin_tables(query: str, engine: Engine, past_of: Callable[[str], Past]) -> str:
@@ -67,6 +98,18 @@ def pin_tables(query: str, engine: Engine, past_of: Callable[[str], Past]) -> st
         _require_rows(table)
         past = past_of(name)
         changes.append(_replace(table, engine, past) if isinstance(past, Fold) else _insert(query, table, engine, past))
+    for start, end, text in sorted(changes, reverse=True):
+        query = query[:start] + text + query[end:]
+    return query
+
+
+def expand_tables(query: str, engine: Engine, select_of: Callable[[str], Select | None]) -> str:
+    """The query with selects in the place of those names that stand for one. Raises HistoryError where unreadable."""
+    changes = []
+    for table in _tables(query, engine):
+        select = select_of(".".join(part.name for part in table.parts))
+        if select is not None:
+            changes.append(_replace(table, engine, select))
     for start, end, text in sorted(changes, reverse=True):
         query = query[:start] + text + query[end:]
     return query
@@ -109,11 +152,11 @@ def _require_rows(table: exp.Table) -> None:
         raise HistoryError(f"{'.'.join(parts)} is a metadata table, which has no past", remedy="leave out --as-of")
 
 
-def _replace(table: exp.Table, engine: Engine, fold: Fold) -> tuple[int, int, str]:
-    """The fold where the name stood, under the name unless the query gives another."""
+def _replace(table: exp.Table, engine: Engine, select: Select) -> tuple[int, int, str]:
+    """The select where the name stood, under the name unless the query gives another."""
     quote = "`" if engine == "spark" else '"'
     alias = "" if table.args.get("alias") is not None else f" as {quote}{table.name}{quote}"
-    return table.parts[0].meta["start"], table.parts[-1].meta["end"] + 1, f"({fold.sql(quote)}){alias}"
+    return table.parts[0].meta["start"], table.parts[-1].meta["end"] + 1, f"({select.sql(quote)}){alias}"
 
 
 def _insert(query: str, table: exp.Table, engine: Engine, snapshot: int) -> tuple[int, int, str]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.errors import HistoryError, QueryError
 from catalog.history import lake_name
-from catalog.lsn import fold_at
 from catalog.readers import duckdb_connection, iceberg_catalog
 from catalog.settings import Settings
-from catalog.time_travel import AsOf, Engine, pin_tables
+from catalog.time_travel import AsOf, Engine, expand_tables, past_of, pin_tables
+from catalog.versions import SUFFIX, history_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,17 +61,23 @@ class Answers:
             raise QueryError("there is no query", remedy='lake sql "select count(*) from taxi_cdc.trips"')
         if when is not None:
             text = self._pinned(text, when)
+        text = self._expanded(text)
         return {"duckdb": self._duckdb, "spark": self._spark, "trino": self._trino}[self._engine](text)
 
     def _pinned(self, text: str, when: When) -> str:
         if not isinstance(when, AsOf):
             return pin_tables(text, self._engine, lambda name: _listed(when, name))
-        catalog = iceberg_catalog(self._settings)
-        if when.kind != "lsn":
-            return pin_tables(text, self._engine, lambda name: when.snapshot_of(catalog, name))
+        catalog, at = iceberg_catalog(self._settings), when.fixed()
         own = contextlib.nullcontext(self._open) if self._engine == "duckdb" else None
         with own or duckdb_connection(self._settings) as reader:
-            return pin_tables(text, self._engine, lambda name: fold_at(catalog, reader, name, int(when.value)))
+            return pin_tables(text, self._engine, lambda name: past_of(at, catalog, reader, name))
+
+    def _expanded(self, text: str) -> str:
+        """DuckDB reads no views of the REST catalog: a history is put in the place of its name."""
+        if self._engine != "duckdb" or SUFFIX not in text:
+            return text
+        catalog = iceberg_catalog(self._settings)
+        return expand_tables(text, self._engine, lambda name: history_of(catalog, name))
 
     def _duckdb(self, text: str) -> pa.Table:
         import duckdb

@@ -134,6 +134,9 @@ class Copier:
             mirror_files.append(mirror.data_file(written))
             copied = _copied_rows(ordered, source, point, generation)
             changelog_files += [writer.data_file(file, hour) for hour, file in writer.write(copied)]
+        if not rows:
+            nothing = _nothing_copied(point, generation)
+            changelog_files = [writer.data_file(file, hour) for hour, file in writer.write(nothing)]
         return rows, mirror_files, changelog_files
 
 
@@ -162,13 +165,23 @@ def _as_held(rows: pa.Table, source: SourceTable) -> pa.Table:
 
 def _copied_rows(rows: pa.Table, source: SourceTable, point: SourcePoint, generation: int) -> pa.Table:
     """Copied rows as rows of the changelog: op `r`, at no place of the topic."""
-    count = len(rows)
     images = [column.combine_chunks() for column in rows.columns]
     keys = [rows[name].combine_chunks() for name in source.key]
+    events = _events("r", len(rows), point, generation)
+    events = events.append_column("key", pa.StructArray.from_arrays(keys, names=list(source.key)))
+    return events.append_column("after", pa.StructArray.from_arrays(images, names=rows.column_names))
+
+
+def _nothing_copied(point: SourcePoint, generation: int) -> pa.Table:
+    """A generation that begins without a row: a truncate, without which nothing would tell of it."""
+    return _events("t", 1, point, generation)
+
+
+def _events(op: str, count: int, point: SourcePoint, generation: int) -> pa.Table:
     nothing = pa.nulls(count, pa.int64())
     return pa.table(
         {
-            "op": pa.repeat(pa.scalar("r"), count),
+            "op": pa.repeat(pa.scalar(op), count),
             "previous_commit_lsn": nothing,
             "lsn": pa.repeat(pa.scalar(point.lsn, pa.int64()), count),
             "transaction_id": nothing,
@@ -176,7 +189,5 @@ def _copied_rows(rows: pa.Table, source: SourceTable, point: SourcePoint, genera
             "topic_partition": pa.nulls(count, pa.int32()),
             "topic_offset": nothing,
             "generation": pa.repeat(pa.scalar(generation, pa.int32()), count),
-            "key": pa.StructArray.from_arrays(keys, names=list(source.key)),
-            "after": pa.StructArray.from_arrays(images, names=rows.column_names),
         }
     )

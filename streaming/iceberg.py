@@ -81,8 +81,8 @@ class Lake:
             "rest.client.max-retries": "1",  # the least it takes; a POST is never sent again on a lost connection
             "rest-metrics-reporting-enabled": "false",
         }
-        self._catalog = self.package.rest.RESTCatalog()
-        self._catalog.initialize(CATALOG, options)
+        self.catalog: Any = self.package.rest.RESTCatalog()
+        self.catalog.initialize(CATALOG, options)
 
     def create(self, statement: str) -> None:
         """Run a `CREATE … IF NOT EXISTS` statement."""
@@ -90,13 +90,14 @@ class Lake:
 
     def has_table(self, identifier: str) -> bool:
         """Whether `namespace.table` exists."""
-        return bool(self._catalog.tableExists(self._place(identifier)))
+        return bool(self.catalog.tableExists(self.place(identifier)))
 
     def table(self, identifier: str) -> IcebergTable:
         """Load `namespace.table`."""
-        return IcebergTable(self, identifier, self._catalog.loadTable(self._place(identifier)))
+        return IcebergTable(self, identifier, self.catalog.loadTable(self.place(identifier)))
 
-    def _place(self, identifier: str) -> Any:
+    def place(self, identifier: str) -> Any:
+        """The Java name of `namespace.table`."""
         namespace, name = identifier.rsplit(".", 1)
         of_namespace = self.package.catalog.Namespace.of(_strings(self, [namespace]))
         return self.package.catalog.TableIdentifier.of(of_namespace, name)
@@ -145,12 +146,17 @@ class IcebergTable:
 
     def position(self, branch: str = MAIN) -> Position | None:
         """The position of a branch. Raises PositionLostError."""
+        head = self.head(branch)
+        return None if head is None else self.position_at(head)
+
+    def position_at(self, snapshot_id: int) -> Position | None:
+        """The position of a snapshot. Raises PositionLostError."""
         saved = self.property(POSITION_PROPERTY)
         properties = {} if saved is None else {POSITION_PROPERTY: saved}
-        return position_of(self._ancestors(branch), self.head(branch), properties)
+        return position_of(self._ancestors(snapshot_id), snapshot_id, properties)
 
-    def _ancestors(self, branch: str) -> Iterator[SnapshotEntry]:
-        snapshot = self.java.snapshot(branch)
+    def _ancestors(self, snapshot_id: int) -> Iterator[SnapshotEntry]:
+        snapshot = self.java.snapshot(snapshot_id)
         while snapshot is not None:
             summary = {str(name): str(value) for name, value in dict(snapshot.summary()).items()}
             parent = snapshot.parentId()
@@ -158,6 +164,11 @@ class IcebergTable:
             if POSITION_PROPERTY in summary or parent is None:
                 return
             snapshot = self.java.snapshot(parent)
+
+    def is_on_main_line(self, snapshot_id: int) -> bool:
+        """Whether a snapshot is the table's head or led to it."""
+        ancestors = self.lake.package.util.SnapshotUtil
+        return self.has_snapshot(snapshot_id) and bool(ancestors.isAncestorOf(self.java, snapshot_id))
 
     def has_snapshot(self, snapshot_id: int) -> bool:
         """Whether a snapshot is still there."""
@@ -334,6 +345,13 @@ class IcebergTable:
         is_first = self.head() is None
         refs = (refs.createBranch if is_first else refs.replaceBranch)(MAIN, branch.snapshotId())
         refs.removeBranch(NEXT_GENERATION).commit()
+        transaction.updateProperties().set(POSITION_PROPERTY, saved).commit()
+        transaction.commitTransaction()
+
+    def set_back(self, snapshot_id: int, saved: str) -> None:
+        """Make an earlier snapshot of the main line the table, with its position as it is saved, in one commit."""
+        transaction = self.java.newTransaction()
+        transaction.manageSnapshots().rollbackTo(snapshot_id).commit()
         transaction.updateProperties().set(POSITION_PROPERTY, saved).commit()
         transaction.commitTransaction()
 

@@ -11,6 +11,7 @@ from catalog.tables.cdc import SOURCE_PROPERTY
 from streaming.audit import Topic
 from streaming.changelog import Changelog
 from streaming.files import KeyCache
+from streaming.history_views import keep_history_view
 from streaming.iceberg import Lake
 from streaming.mirror import Mirror
 from streaming.quarantine import Quarantine
@@ -51,6 +52,7 @@ class Opener:
         stream = TableStream(known, topic.name, topic.topic_id, changelog, mirror, quarantine, self._schemas)
         if known != source.following(known):  # it changed while nobody looked
             stream.follow_schema()
+        keep_history_view(self._lake, mirror.table, stream.source)
         stream.finish_resync()
         stream.count_quarantined()
         return stream

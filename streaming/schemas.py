@@ -21,6 +21,7 @@ from catalog.tables.cdc import (
     mirror_schema,
 )
 from streaming.evolution import require_followable, statements
+from streaming.history_views import keep_history_view, make_room
 from streaming.iceberg import IcebergTable, Lake
 
 log = structlog.get_logger()
@@ -77,6 +78,7 @@ class SourceSchemas:
 
     def create(self, source: SourceTable) -> None:
         """Create the mirror and the changelog of a source table where they are missing."""
+        make_room(self._lake, source.mirror)
         mirror, changelog = (f"{CATALOG}.{name}" for name in (source.mirror, source.changelog))
         described = {**TABLE_PROPERTIES, SOURCE_PROPERTY: source.to_json()}
         self._lake.create(create_table(mirror, mirror_schema(source), properties=described))
@@ -124,5 +126,6 @@ class SourceSchemas:
         for table in (mirror, changelog):
             table.refresh()
         mirror.set_property(SOURCE_PROPERTY, present.to_json())
+        keep_history_view(self._lake, mirror, present)
         log.info("followed a changed source schema", table=known.qualified)
         return present

@@ -2,8 +2,8 @@
 
 The changelog holds every change event once: `op` is c (insert), u (update), d (delete), r (initial copy) or t
 (truncate); `previous_commit_lsn` orders transactions, `lsn` changes; (`topic_partition`, `topic_offset`) is where the
-event stands in Kafka, null for rows that a resync copied straight from Postgres; `generation` counts complete copies,
-and only the rows of the highest one describe the mirror.
+event stands in Kafka, null for rows that a resync copied straight from Postgres (a truncate where it found none);
+`generation` counts complete copies, and only the rows of the highest one describe the mirror.
 """
 
 from __future__ import annotations

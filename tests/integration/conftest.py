@@ -37,6 +37,7 @@ COLUMNS = {
     "read_by_all": "id int primary key, fare numeric(8, 2), zone text, at timestamptz",
     "spread": "id int primary key, label text",
     "dated": "id int primary key, amount int, note text",
+    "lived": "id int primary key, amount int, note text",
     "watched": "id int primary key",
 }
 DEFAULT_IDENTITY = ("default_notes",)

@@ -1,11 +1,11 @@
-"""DuckDB, Spark and Trino answer alike, and as of an LSN each gives what Postgres held then."""
+"""DuckDB, Spark and Trino answer alike, and as of an LSN or a time each gives what Postgres held then."""
 
 import json
 import re
 
 import httpx
-import psycopg
 import pytest
+from wal_replay import Moment, decoder, random_transactions
 
 from catalog.errors import ConfigurationError, HistoryError, QueryError
 from catalog.java import TRINO, find_java
@@ -14,8 +14,9 @@ from lake.comparison import rows
 from lake.queries import Answers
 from stack.supervision import Supervisor
 
-TRANSACTIONS = 20
-MOMENT = "select pg_current_wal_insert_lsn()::text"
+TRANSACTIONS = 30
+SEED = 20
+"""Of the random transactions; some of them are rolled back or change no row."""
 
 
 @pytest.fixture(scope="module")
@@ -37,52 +38,60 @@ def duckdb(stack):
 
 
 @pytest.fixture(scope="module")
-def moments(stack, joined) -> list[tuple[str, list[tuple]]]:
-    """LSNs with the rows that Postgres held there, while one session commits and another holds its changes back."""
-    table, held = joined["dated"], []
-    with (
-        psycopg.connect(stack.settings.source_dsn("taxi"), autocommit=True) as quick,
-        psycopg.connect(stack.settings.source_dsn("taxi")) as slow,
-    ):
-        for n in range(TRANSACTIONS):
-            with quick.transaction():
-                quick.execute(f"insert into {table} values ({10 * n}, {n}, 'new'), ({10 * n + 1}, {n}, null)")
-                quick.execute(
-                    f"update {table} set amount = amount + 1, note = 'again' where id % 3 = {n % 3} and id < 5000"
-                )
-                quick.execute(f"delete from {table} where id = {10 * n - 20}")
-            slow.execute(f"insert into {table} values ({5000 + n}, {n}, 'late')")
-            if n % 4 == 3:
-                slow.commit()
-            moment = quick.execute(MOMENT).fetchone()[0]
-            held.append((moment, quick.execute(f"select id, amount, note from {table} order by id").fetchall()))
-        slow.commit()
-        quick.execute(f"truncate {table}")
-        held.append((quick.execute(MOMENT).fetchone()[0], []))
-        quick.execute(f"insert into {table} values (1, 1, 'after')")
+def moments(stack, joined) -> list[Moment]:
+    """What an independent decoder tells of random transactions: the rows after each commit."""
+    table = joined["dated"]
+    with decoder(stack.settings.source_dsn("cdc")) as independent:
+        random_transactions(stack.settings.source_dsn("taxi"), table, TRANSACTIONS, SEED)
+        held = list(independent.moments(table))
+    stack.execute(f"insert into {table} values (5000, 1, 'after')")
     stack.verified(table)
     return held
 
 
-def as_of(answers: Answers, mirror: str, lsn: str) -> list[tuple]:
+def as_of(answers: Answers, mirror: str, past: str) -> list[tuple]:
     """What the mirror held; where the lake cannot tell, at the commit that it names as the one with the transaction."""
     query = f"select id, amount, note from taxi_cdc.{mirror} order by id"
     try:
-        return rows(answers.ask(query, AsOf.parse(f"lsn:{lsn}")))
+        return rows(answers.ask(query, AsOf.parse(past)))
     except HistoryError as doubtful:
         later = re.search(r"(lsn:\S+) is with it", doubtful.remedy)
         assert later, doubtful
         return rows(answers.ask(query, AsOf.parse(later[1])))
 
 
-def test_as_of_an_lsn_is_what_postgres_held(joined, moments, duckdb):
-    for lsn, expected in moments:
-        assert as_of(duckdb, joined.mirror("dated"), lsn) == expected, lsn
+def test_as_of_a_commit_or_its_time_is_what_an_independent_decoder_tells(joined, moments, duckdb):
+    assert len(moments) >= 20 and any(not moment.rows for moment in moments)
+    for moment in moments:
+        for past in (f"lsn:{moment.lsn}", f"time:{moment.at.isoformat()}"):
+            assert as_of(duckdb, joined.mirror("dated"), past) == moment.rows, (past, SEED)
 
 
-def test_trino_folds_alike_and_only_reads(stack, joined, moments, trino):
-    for lsn, expected in moments[::7]:
-        assert as_of(trino, joined.mirror("dated"), lsn) == expected, lsn
+def versions_at(mirror: str, moment: Moment) -> str:
+    """A query that all engines take, of the rows that the history view says were valid."""
+    at = f"timestamp '{moment.at:%Y-%m-%d %H:%M:%S.%f} UTC'"
+    return f"""select id, amount, note from iceberg.taxi_cdc.{mirror}_history
+        where valid_from <= {at} and (valid_to is null or valid_to > {at}) order by id"""
+
+
+def test_the_history_view_holds_the_versions_of_each_moment(joined, moments, duckdb):
+    for moment in moments:
+        assert rows(duckdb.ask(versions_at(joined.mirror("dated"), moment))) == moment.rows, (moment.at, SEED)
+    with pytest.raises(HistoryError, match="times of its own"):
+        duckdb.ask(f"select * from taxi_cdc.{joined.mirror('dated')}_history", AsOf.parse("time:-1m"))
+
+
+def test_spark_reads_the_history_view(joined, moments, spark):
+    for moment in moments[::9]:
+        found = spark.sql(versions_at(joined.mirror("dated"), moment)).collect()
+        assert [tuple(row) for row in found] == moment.rows, (moment.at, SEED)
+
+
+def test_trino_tells_the_past_alike_and_only_reads(stack, joined, moments, trino):
+    for moment in moments[::9]:
+        for past in (f"lsn:{moment.lsn}", f"time:{moment.at.isoformat()}"):
+            assert as_of(trino, joined.mirror("dated"), past) == moment.rows, (past, SEED)
+        assert rows(trino.ask(versions_at(joined.mirror("dated"), moment))) == moment.rows, (moment.at, SEED)
     with pytest.raises(QueryError, match="Access Denied"):
         trino.ask(f"delete from taxi_cdc.{joined.mirror('dated')}")
     assert stack.states()["trino"].healthy

@@ -15,6 +15,7 @@ import lake.data  # adds its commands
 import lake.demo  # adds its commands
 import lake.keys  # adds its commands
 import lake.models  # adds its commands
+import lake.past  # adds its commands
 import lake.source  # adds its commands
 import lake.stack  # adds its commands
 import lake.traffic  # noqa: F401 - adds its commands

@@ -33,8 +33,8 @@ def resync(table: TableName, wait: Annotated[bool, typer.Option(help="Wait until
     from streaming.requests import Request
 
     settings = load_settings()
-    name = _qualified(table)
-    answer = _ask(settings, Request("resync", name), wait)
+    name = source_name(table)
+    answer = ask(settings, Request("resync", name), wait)
     if answer is not None:
         console.print(f"[green]✓[/] {name} rebuilt from {answer['rows']:,} rows; `lake verify {name}` proves it")
 
@@ -81,21 +81,23 @@ def replay_records(table: TableName) -> None:
     """
     from streaming.requests import Request
 
-    answer = _ask(load_settings(), Request("replay", _qualified(table)), wait=True)
+    answer = ask(load_settings(), Request("replay", source_name(table)), wait=True)
     if answer is not None:
         console.print("{applied} applied, {superseded} superseded, {remaining} remaining".format(**answer))
 
 
-def _qualified(table: str) -> str:
+def source_name(table: str) -> str:
+    """`schema.table` in the source of what people write."""
     name = table.removeprefix("taxi_cdc.").replace("__", ".")
     return name if "." in name else f"public.{name}"
 
 
 def _topic(settings: Settings, table: str) -> str:
-    return f"{settings.topic_prefix}.{_qualified(table).removeprefix('public.')}".replace("'", "''")
+    return f"{settings.topic_prefix}.{source_name(table).removeprefix('public.')}".replace("'", "''")
 
 
-def _ask(settings: Settings, request: Any, wait: bool) -> dict[str, Any] | None:
+def ask(settings: Settings, request: Any, wait: bool) -> dict[str, Any] | None:
+    """Leave a request for the stream, and wait for its answer if wanted. Raises ComponentError, ConfigurationError."""
     from streaming.requests import answer, submit
 
     submit(settings, request)

@@ -35,6 +35,7 @@ from streaming.iceberg import Lake
 from streaming.offsets import epoch_ranges, record_count
 from streaming.opening import Opener, check_topic
 from streaming.quarantine import Quarantine
+from streaming.rollback import serve_rollbacks
 from streaming.schemas import SourceSchemas
 from streaming.status import Stopped, write_status
 from streaming.table import TableStream
@@ -119,6 +120,7 @@ class Driver:
         self._changed.clear()
         self._failure = None
         self._slicer = Slicer(self.settings.slice_bytes)
+        serve_rollbacks(self.settings, self.lake, self.schemas, self.audit, self._go_on)
         self._open_tables()
         self._errands.tables_opened()
         if not self.streams:

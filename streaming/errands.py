@@ -90,7 +90,7 @@ class Errands:
         """Take what commands ask for, and housekeeping when it is due; returns at once."""
         running = {stream.name for stream in streams}
         for request in pending(self._settings):
-            if request.kind == "replay" or (request.kind == "hold" and request.table in running):
+            if request.kind in ("replay", "rollback") or (request.kind == "hold" and request.table in running):
                 self._restart()
             elif request.kind == "release":
                 self._release(request, request.table in running)

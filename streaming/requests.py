@@ -13,13 +13,15 @@ from catalog.settings import Settings
 
 @dataclass(frozen=True)
 class Request:
-    """`resync` rebuilds a table; `replay` reads its quarantined records again; `release` lets go of a table for good.
+    """`resync` rebuilds a table, `replay` reads its quarantined records again, `rollback` sets its mirror to a
+    `snapshot`, `release` lets go of a table for good.
 
     `hold` keeps a table out that is joining, until whoever asked withdraws it: a `resync` comes first.
     """
 
-    kind: Literal["resync", "replay", "release", "hold"]
+    kind: Literal["resync", "replay", "rollback", "release", "hold"]
     table: str
+    snapshot: int | None = None
 
     def path(self, settings: Settings) -> Path:
         """Where the request lies until it is done."""

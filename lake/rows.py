@@ -87,6 +87,12 @@ def verification_tables(report: VerificationReport) -> RenderableType:
     return Group(table, *notes, Text(""), end)
 
 
+def verification_line(report: VerificationReport) -> RenderableType:
+    """A report of equal tables, a line for each."""
+    found = [f"{each.table} equal, {each.rows_compared:,} rows, {each.seconds:.1f} s" for each in report.tables]
+    return Text("\n".join(f"{line}, as of LSN {lsn_text(report.lsn)}" for line in found), style="green")
+
+
 class VerificationProgress:
     """One line that says what is being waited for or compared; silent where there is no terminal."""
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -108,17 +109,19 @@ def down(
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show every component and every table. Exit code 1 when something is not well."""
-    from lake.stack_view import read_stream, render_components, render_logins, render_tables
+    from catalog.verified import kept
+    from lake.stack_view import read_stream, render_components, render_logins, render_tables, render_verified
     from stack import control
 
     settings = load_settings()
-    components, stream = control.states(settings), read_stream(settings)
+    components, stream, verified = control.states(settings), read_stream(settings), kept(settings.state_dir)
     if as_json:
-        print_json({"components": [asdict(state) for state in components], "stream": stream})
+        print_json({"components": [asdict(state) for state in components], "stream": stream, "verified": verified})
     else:
         console.print(render_components(components))
         console.print(render_logins(settings, [state.name for state in components if state.pid]))
         console.print(render_tables(stream))
+        console.print(render_verified(verified, datetime.now(UTC)))
     stopped = [name for name, table in (stream or {}).get("tables", {}).items() if table.get("state") == "stopped"]
     if stopped or not all(state.healthy for state in components):
         raise typer.Exit(1)

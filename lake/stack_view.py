@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -168,6 +169,24 @@ def render_tables(stream: dict[str, Any] | None) -> RenderableType:
     ]
     age = Text(f"stream {stream.get('state')}, as of {stream['age_seconds']:.0f} s ago", style="dim")
     return Group(Text(""), table, *reasons, _render_realtime(stream.get("realtime", {})), age)
+
+
+def render_verified(found: list[dict[str, Any]], now: datetime) -> RenderableType:
+    """What the last verification of each table found, and how long ago."""
+    lines = []
+    for each in found:
+        ago = duration((now - datetime.fromisoformat(each["checked_at"])).total_seconds())
+        rows, style = f"{each['rows_compared']:,} rows, checked {ago} ago", "green"
+        verdict = f"equal as of LSN {each.get('lsn', 'unknown')}"
+        if each["unverified"]:
+            verdict, style = f"not verified: {each['unverified'].splitlines()[0]}", "yellow"
+        elif not each["equal"]:
+            verdict, style = (
+                f"differs as of LSN {each.get('lsn', 'unknown')}, lake verify {each['table']} shows where",
+                "bold red",
+            )
+        lines.append(Text(f"{each['table']}: {verdict}, {rows}", style=style))
+    return Group(*lines)
 
 
 def _render_realtime(realtime: dict[str, Any]) -> RenderableType:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ import structlog
 from catalog.errors import LakehouseError
 from catalog.settings import Settings
 from catalog.tables.realtime import ALERTS, TRIP_AGGREGATIONS, WATCHED, ZONE_ACTIVITY
+from catalog.verified import kept
 from streaming.alerts import Alerts
 from streaming.daily import DailyTable, ensure_table
 from streaming.differences import View
@@ -70,6 +72,7 @@ class Following:
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
         self._lake = lake
+        self._verified = partial(kept, settings.state_dir)
         address = settings.alert_webhook
         self._webhook = Webhook(address.get_secret_value()) if address else None
         self._offered: Offer | None = None
@@ -167,7 +170,11 @@ class Following:
         parts = tables.follow(offered.view, now)
         now, newest = datetime.now(UTC), offered.progress.newest_change_at
         behind = (now - newest).total_seconds() if newest and tables.position != before else 0.0
-        health = Health(offered.progress.events, offered.progress.quarantined, newest or self._began, behind)
+        progress, differing = (
+            offered.progress,
+            {each["table"]: each.get("known_to_differ", 0) for each in self._verified()},
+        )
+        health = Health(progress.events, progress.quarantined, newest or self._began, behind, differing)
         watch.look(parts, offered.view, offered.key, health, now)
         at = tables.windows.committed
         described: dict[str, Any] = {"state": "running", "reason": "", "lsn": at.lsn, "alerts": len(watch.alerts.open)}

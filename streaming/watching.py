@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from catalog.tables.realtime import ERRORS, LAG, SILENCE, SURGE, WATCHED
+from catalog.tables.realtime import DIFFERENCE, ERRORS, LAG, SILENCE, SURGE, WATCHED
 from streaming.alerts import Alerts, Key, Looked, look
 from streaming.differences import Part, View, difference, view_at
 from streaming.fares import FareWatch
@@ -27,13 +27,15 @@ _ERROR_SECONDS = 300.0
 @dataclass(frozen=True)
 class Health:
     """The stream as it says of itself: records applied and set aside so far, the newest change's commit (before one,
-    the start of the process), and how late the windows have it; 0 where none was waiting.
+    the start of the process), and how late the windows have it; 0 where none was waiting. `differing` is by table what
+    verifications found to differ.
     """
 
     events: int
     quarantined: int
     newest: datetime
     seconds_behind: float
+    differing: Mapping[str, float] = field(default_factory=dict)
 
 
 class Conditions:
@@ -51,6 +53,7 @@ class Conditions:
         looks.append(look(ERRORS, {subject: self._error_rate(health)}, held))
         looks.append(look(SILENCE, {subject: (now - health.newest).total_seconds() / 60}, held))
         looks.append(look(LAG, {subject: health.seconds_behind}, held))
+        looks.append(look(DIFFERENCE, health.differing, held))
         return looks
 
     def _error_rate(self, health: Health) -> float:

@@ -95,7 +95,7 @@ ALERTS = Table(
     name="alerts",
     description="One row per alert; it is written before anybody is told, and changed when the alert is over.",
     columns=(
-        Column("rule", "string", "surge, silence, lag, errors or fare", required=True),
+        Column("rule", "string", "surge, silence, lag, errors, difference or fare", required=True),
         Column("subject", "string", "what it is about: a zone, a source table, a row's key", required=True),
         Column("value", "double", "what was seen when it was raised, in the rule's unit", required=True),
         Column("threshold", "double", "the value from which on it is raised", required=True),
@@ -126,6 +126,9 @@ SURGE = AlertRule("surge", "activity score of a zone", threshold=3.0, over_below
 SILENCE = AlertRule("silence", "minutes since the source's last change", threshold=15.0, over_below=15.0)
 LAG = AlertRule("lag", "seconds from a commit in the source to its windows", threshold=60.0, over_below=30.0)
 ERRORS = AlertRule("errors", "share of the last minutes' records set aside", threshold=0.01, over_below=0.01)
+DIFFERENCE = AlertRule(
+    "difference", "rows and events of a table that a verification found to differ", threshold=1.0, over_below=1.0
+)
 FARE = AlertRule(
     "fare",
     "distance of a trip's fare from the median of its zone and distance, in robust standard deviations (1.4826 times "

@@ -7,7 +7,8 @@
 4. source_rows.py the source by COPY in the exported snapshot, key range by key range
 5. comparison.py  both sides compared in Arrow; report.py holds what was found
 
-realtime.py proves the tables that follow a mirror equal to a recomputation from it.
+follow.py goes on with it in the background. realtime.py proves the tables that follow a mirror equal to a
+recomputation from it.
 """
 
 from catalog.verification.report import Difference, TableReport, VerificationReport

@@ -25,10 +25,12 @@ STAGED = "scratch.mirror"
 
 
 @contextmanager
-def staged_mirror(settings: Settings, pinned: Pinned, *, memory: str = "2GB") -> Iterator[DuckDBPyConnection]:
+def staged_mirror(
+    settings: Settings, pinned: Pinned, *, memory: str = "2GB", threads: int | None = None
+) -> Iterator[DuckDBPyConnection]:
     """A DuckDB that holds the pinned mirror as `scratch.mirror` on disk, and nothing of it after the block."""
     with tempfile.TemporaryDirectory(prefix="lake-verify-", dir=_scratch_folder(settings)) as folder:
-        connection = duckdb_connection(settings)
+        connection = duckdb_connection(settings, threads=threads)
         try:
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
             connection.execute(f"SET memory_limit = '{memory}'")

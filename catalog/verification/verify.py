@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
@@ -34,6 +34,7 @@ ROWS_PER_RANGE = 80_000
 ROWS_PER_SCAN = 640_000
 """Larger ranges where Postgres has no index for them and reads the whole table for each."""
 SHOWN = 20
+Rest = Callable[[], None]
 ATTEMPTS = 3
 
 
@@ -46,14 +47,17 @@ def verify(
     tables: Sequence[str] | None = None,
     timeout: float = 120,
     progress: Progress = unwatched,
+    rest: Rest | None = None,
 ) -> VerificationReport:
     """Compare the tables, all by default; `timeout` (seconds) bounds the wait for the stream, not the comparison.
+
+    With `rest` one thread does it all, and calls it after each step.
 
     Raises ComponentError when a component does not answer, and VerificationError when the barrier does not come back.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _verify_once(settings, tables, timeout, progress)
+            return _verify_once(settings, tables, timeout, progress, rest)
         except SourcePointTooOldError:
             if attempt == ATTEMPTS:
                 raise
@@ -61,7 +65,7 @@ def verify(
 
 
 def _verify_once(
-    settings: Settings, names: Sequence[str] | None, timeout: float, progress: Progress
+    settings: Settings, names: Sequence[str] | None, timeout: float, progress: Progress, rest: Rest | None
 ) -> VerificationReport:
     started = time.monotonic()
     deadline = started + timeout
@@ -78,7 +82,7 @@ def _verify_once(
                 reports.append(TableReport(table.qualified, unverified=lagging[table.qualified]))
                 continue
             try:
-                reports.append(verify_table(settings, point, pinned[table.qualified], progress))
+                reports.append(verify_table(settings, point, pinned[table.qualified], progress, rest))
             except SourcePointTooOldError:
                 raise
             except LakehouseError as failed:
@@ -102,17 +106,25 @@ def _chosen(tables: tuple[SourceTable, ...], names: Sequence[str] | None) -> lis
     return chosen
 
 
-def verify_table(settings: Settings, point: SourcePoint, pinned: Pinned, progress: Progress = unwatched) -> TableReport:
+def verify_table(
+    settings: Settings,
+    point: SourcePoint,
+    pinned: Pinned,
+    progress: Progress = unwatched,
+    rest: Rest | None = None,
+) -> TableReport:
     """Compare one pinned table with the source at a point, and with its changelog. Raises VerificationError."""
     started = time.monotonic()
     source = pinned.source
-    with staged_mirror(settings, pinned) as lake:
+    with staged_mirror(settings, pinned, threads=1 if rest else None) as lake:
         progress("changelog", source.qualified, 0, 1)
         quarantined, unknown = quarantined_records(lake, source.topic(settings.topic_prefix))
         replay = replay_changelog(lake, pinned)
         undone = undo_unseen(lake, pinned, point)
         progress("changelog", source.qualified, 1, 1)
-        found = _compare(settings, point, lake, pinned, progress)
+        if rest:
+            rest()
+        found = _compare(settings, point, lake, pinned, progress, rest)
     return TableReport(
         source.qualified,
         rows_compared=sum(part.source_rows for part in found),
@@ -132,14 +144,20 @@ def verify_table(settings: Settings, point: SourcePoint, pinned: Pinned, progres
 
 
 def _compare(
-    settings: Settings, point: SourcePoint, lake: DuckDBPyConnection, pinned: Pinned, progress: Progress
+    settings: Settings,
+    point: SourcePoint,
+    lake: DuckDBPyConnection,
+    pinned: Pinned,
+    progress: Progress,
+    rest: Rest | None,
 ) -> list[Comparison]:
     key = range_key(point.connection, pinned.source)
     size = ROWS_PER_RANGE if key.uses_index else ROWS_PER_SCAN
     cuts = key_ranges(point.connection, pinned.source, key, size)
     free: SimpleQueue[tuple[psycopg.Connection[Any], DuckDBPyConnection]] = SimpleQueue()
+    workers = 1 if rest else min(WORKERS, len(cuts))
     with ExitStack() as opened:
-        for _ in range(min(WORKERS, len(cuts))):
+        for _ in range(workers):
             free.put((opened.enter_context(_reader(settings, point)), lake.cursor()))
 
         def compared(cut: KeyRange) -> Comparison:
@@ -148,9 +166,11 @@ def _compare(
                 return _compare_range(reader[0], reader[1], pinned, key, cut)
             finally:
                 free.put(reader)
+                if rest:
+                    rest()
 
         found = []
-        pool = opened.enter_context(ThreadPoolExecutor(min(WORKERS, len(cuts))))
+        pool = opened.enter_context(ThreadPoolExecutor(workers))
         for part in pool.map(compared, cuts):
             found.append(part)
             progress("rows", pinned.source.qualified, len(found), len(cuts))

@@ -15,5 +15,7 @@ def test_each_table_keeps_its_newest_finding(tmp_path):
     keep(tmp_path, report(TableReport("public.b", unverified="its topic is gone")))
     found = {each["table"]: each for each in kept(tmp_path)}
     assert (found["public.a"]["equal"], found["public.a"]["rows_compared"]) == (True, 5)
+    assert (found["public.a"]["lsn"], found["public.a"]["known_to_differ"]) == ("0/1", 0)
+    assert found["public.b"]["known_to_differ"] == 1, "the last comparison that took place"
     assert (found["public.b"]["equal"], found["public.b"]["unverified"]) == (False, "its topic is gone")
     assert [file.name for file in tmp_path.iterdir()] == ["verified.json"]

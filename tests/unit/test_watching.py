@@ -20,8 +20,8 @@ def latest(**scored):
     )
 
 
-def found(conditions, *, events=100, bad=0, minutes=0.0, behind=1.0, now=NOW, zones=None):
-    health = Health(events, bad, NOW - timedelta(minutes=minutes), behind)
+def found(conditions, *, events=100, bad=0, minutes=0.0, behind=1.0, now=NOW, zones=None, differing=()):
+    health = Health(events, bad, NOW - timedelta(minutes=minutes), behind, dict(differing))
     looks = conditions.look(health, zones or latest(), now, ())
     return {(each.rule, each.subject): each.value for looked in looks for each in looked.found}
 
@@ -44,3 +44,8 @@ def test_the_error_rate_counts_what_came_since_and_begins_anew_with_the_query():
     assert found(conditions, events=1000, bad=50) == {}, "what was there before is no news"
     assert found(conditions, events=1098, bad=52) == {("errors", "public.trips"): 0.02}
     assert found(conditions, events=10, bad=52) == {}
+
+
+def test_what_a_verification_found_is_an_alert_of_its_table():
+    differing = {"public.trips": 2, "public.vendors": 0}
+    assert found(Conditions(), differing=differing) == {("difference", "public.trips"): 2}

@@ -14,6 +14,7 @@ from bench.apply import Comparison, Result, Round
 from bench.batch import BatchCosts
 from bench.drain import Drain, Phase
 from bench.machine import Machine
+from bench.proof import Proof
 from bench.writers import WriterName
 
 _MIB = 1 << 20
@@ -139,6 +140,18 @@ def batch_tables(costs: BatchCosts) -> RenderableType:
     month = f"a month of {costs.rows:,} trips, {costs.file_bytes / _MIB:.0f} MiB, {costs.origin}"
     left_out = [Text(f"analytics transform left out: {costs.left_out}")] if costs.left_out else []
     return Group(Text(month), table, *left_out, _memory(costs.peak_memory), *_machine(costs.machine))
+
+
+def proof_tables(proof: Proof) -> RenderableType:
+    """How long a verification took, and what each process spent on it."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("rows", "seconds", "rows/s", *(f"{name} CPU-s" for name in proof.cpu_seconds)):
+        table.add_column(heading, justify="right")
+    rate = f"{proof.rows / proof.wall_seconds:,.0f}" if proof.wall_seconds else ""
+    spent = (f"{cpu:.1f}" for cpu in proof.cpu_seconds.values())
+    table.add_row(f"{proof.rows:,}", f"{proof.wall_seconds:.1f}", rate, *spent)
+    verdict = Text("equal", style="green") if proof.equal else Text("not equal", style="bold red")
+    return Group(table, verdict, _memory(proof.peak_memory), *_machine(proof.machine))
 
 
 def _rate(result: Result) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import HistoryError
-from catalog.history import lake_name, load_table
+from catalog.history import load_table
 from catalog.lsn import Fold, quoted_name
 from catalog.settings import CATALOG
 from catalog.source import SourceTable
@@ -59,17 +59,24 @@ def table_difference(
     """What became of a table's rows from one point to another. Raises HistoryError for a point that is not held."""
     table = load_table(catalog, name)
     sides = [_side(catalog, duckdb, table, point) for point in points]
+    counts, rows = compared(duckdb, sides, _key(table), limit)
+    return TableDifference(".".join(table.name()), counts, rows)
+
+
+def compared(
+    duckdb: DuckDBPyConnection, sides: Sequence[str], key: Sequence[str], limit: int
+) -> tuple[dict[str, int], list[RowDifference]]:
+    """How many rows differ between two selects, by kind, and the first of them; no key means all columns."""
     columns = [_columns(duckdb, side) for side in sides]
     names = list(dict.fromkeys([*columns[0], *columns[1]]))
-    key = _key(table, names)
-    joined = _joined(sides, columns, key, [name for name in names if name not in key])
-    duckdb.execute(f"create or replace temp table difference as {joined}")
+    key = key or names
+    others = [name for name in names if name not in key]
+    duckdb.execute(f"create or replace temp table difference as {_joined(sides, columns, key, others)}")
     counted = dict(duckdb.execute("select kind, count(*) from difference group by kind").fetchall())
     ordered = ", ".join(quoted_name(f"k {name}") for name in key)
     found = duckdb.execute(f"select * from difference order by {ordered} limit ?", [limit]).to_arrow_table().to_pylist()
     duckdb.execute("drop table difference")
-    rows = [_row(each, key, [name for name in names if name not in key]) for each in found]
-    return TableDifference(".".join(table.name()), {kind: counted.get(kind, 0) for kind in KINDS}, rows)
+    return {kind: counted.get(kind, 0) for kind in KINDS}, [_row(each, key, others) for each in found]
 
 
 def _side(catalog: Catalog, duckdb: DuckDBPyConnection, table: Table, point: AsOf | None) -> str:
@@ -86,13 +93,11 @@ def _columns(duckdb: DuckDBPyConnection, side: str) -> list[str]:
     return [str(row[0]) for row in duckdb.execute(f"describe select * from {side}").fetchall()]
 
 
-def _key(table: Table, names: Sequence[str]) -> list[str]:
-    """What tells rows apart: a mirror's or a declared table's key, all columns elsewhere."""
+def _key(table: Table) -> tuple[str, ...]:
+    """What tells rows apart: a mirror's or a declared table's key, nothing elsewhere."""
     if saved := table.properties.get(SOURCE_PROPERTY):
-        return list(SourceTable.from_json(saved).key)
-    identifier = ".".join(table.name())
-    declared = next((each.key for each in TABLES if each.identifier == lake_name(identifier)), ())
-    return list(declared or names)
+        return SourceTable.from_json(saved).key
+    return next((each.key for each in TABLES if each.identifier == ".".join(table.name())), ())
 
 
 def _joined(sides: Sequence[str], columns: Sequence[Sequence[str]], key: Sequence[str], others: Sequence[str]) -> str:

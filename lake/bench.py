@@ -1,4 +1,4 @@
-"""`lake bench apply`, `lake bench drain`, `lake bench api`: figures, never verdicts on time."""
+"""`lake bench apply`, `drain`, `api`, `batch` and `verify`: figures, never verdicts on time."""
 
 from __future__ import annotations
 
@@ -123,6 +123,26 @@ def batch(
     with _phases() as report:
         found = measure(load_settings(), rows, report)
     _show(batch_tables(found), batch_json(found), as_json)
+
+
+@bench.command("verify")
+def verify_command(
+    rows: Annotated[int, typer.Option(min=1000, help="Rows of the table.")] = 10_000_000,
+    as_json: Json = False,
+) -> None:
+    """Time the verification of a table: Postgres, mirror and changelog compared row for row and value for value.
+
+    Needs Postgres, the store and the REST catalog. The tables are made for it and dropped again.
+    """
+    from dataclasses import asdict
+
+    from bench.proof import measure
+    from bench.report import proof_tables
+
+    with _phases() as report:
+        found = measure(load_settings(), rows, report)
+    _show(proof_tables(found), asdict(found), as_json)
+    raise typer.Exit(0 if found.equal else 1)
 
 
 @contextmanager

@@ -4,6 +4,9 @@ import json
 import threading
 from datetime import UTC, datetime
 
+from catalog.verification import Difference, TableReport, VerificationReport
+from catalog.verified import keep, kept
+
 NOW = "select clock_timestamp()"
 
 
@@ -61,6 +64,21 @@ def test_a_mirror_set_back_under_traffic_ends_equal(stack):
     stack.real_time_verified()
     refused = stack.lake("rollback", "taxi_cdc.trips_cdc", str(stack.iceberg("trips_cdc").metadata.current_snapshot_id))
     assert refused.returncode == 2 and "belongs to the stream" in refused.stderr
+
+
+def test_what_a_verification_finds_is_an_alert_until_the_next_finds_all_equal(stack):
+    def alerts(cleared: str) -> list:
+        query = f"select value from iceberg.realtime.alerts where rule = 'difference' and cleared_at is {cleared}"
+        return stack.lake_rows(query)
+
+    found = TableReport("public.vendors", 5, 1, differences=(Difference({"vendor_id": 1}, "missing"),))
+    keep(stack.settings.state_dir, VerificationReport(1, (found,), 0.1))
+    assert stack.until(lambda: alerts("null"), "the alert is raised") == [(1.0,)]
+    done = stack.lake("verify", "vendors", "--follow", "--rounds", "1", "--cpu", "2", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["equal"], done.stdout + done.stderr
+    (kept_,) = [each for each in kept(stack.settings.state_dir) if each["table"] == "public.vendors"]
+    assert kept_["equal"] and kept_["lsn"] == json.loads(done.stdout)["lsn"]
+    assert stack.until(lambda: not alerts("null") and alerts("not null"), "it is over")
 
 
 def since(stack, began: datetime) -> list[int]:

@@ -17,6 +17,7 @@ from catalog.settings import Settings
 from catalog.source import PUBLISHED_INSIDE, SourceTable
 from catalog.verification.barrier import pass_barrier, topic_targets
 from catalog.verification.coverage import wait_covered
+from catalog.versions import SUFFIX
 
 if TYPE_CHECKING:
     from connectors.survey import Relation
@@ -129,10 +130,12 @@ def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
 
 
 def drop(settings: Settings, schema: str, name: str) -> list[str]:
-    """Delete mirror and changelog of a table that left, with all files; returns the names of what was there."""
-    from pyiceberg.exceptions import NoSuchTableError
+    """Delete mirror, changelog and history of a table that left, with all files; returns the names of tables."""
+    from pyiceberg.exceptions import NoSuchTableError, NoSuchViewError
 
     source, catalog, dropped = SourceTable(schema, name, (), (), full_identity=False), iceberg_catalog(settings), []
+    with suppress(NoSuchViewError, NotImplementedError):  # not every REST catalog holds views
+        catalog.drop_view(f"{source.mirror}{SUFFIX}")
     for table in (source.mirror, source.changelog):
         with suppress(NoSuchTableError):
             catalog.purge_table(table)

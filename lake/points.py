@@ -16,6 +16,8 @@ from catalog.row_life import RowEvent
 from catalog.verification.comparison import shown
 
 OPS = {"c": "insert", "u": "update", "d": "delete", "r": "copied", "t": "truncate"}
+MOST_CHARACTERS = 80
+"""Of a cell; --json shows all."""
 STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
 
 
@@ -66,4 +68,5 @@ def _cell(value: Any) -> Text:
     plain = shown(value)
     if plain is None:
         return Text("null", style="dim")
-    return Text(plain if isinstance(plain, str) else json.dumps(plain))
+    text = plain if isinstance(plain, str) else json.dumps(plain)
+    return Text(text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…")

@@ -81,12 +81,6 @@ def test_the_history_view_holds_the_versions_of_each_moment(joined, moments, duc
         duckdb.ask(f"select * from taxi_cdc.{joined.mirror('dated')}_history", AsOf.parse("time:-1m"))
 
 
-def test_spark_reads_the_history_view(joined, moments, spark):
-    for moment in moments[::9]:
-        found = spark.sql(versions_at(joined.mirror("dated"), moment)).collect()
-        assert [tuple(row) for row in found] == moment.rows, (moment.at, SEED)
-
-
 def test_trino_tells_the_past_alike_and_only_reads(stack, joined, moments, trino):
     for moment in moments[::9]:
         for past in (f"lsn:{moment.lsn}", f"time:{moment.at.isoformat()}"):

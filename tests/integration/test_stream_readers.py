@@ -102,6 +102,8 @@ def test_a_changed_schema_reads_alike(stack, many_files, by_spark):
     stack.execute(f"update {table} set tip = 0.5, fare = 1234567890.12 where id in (7, 8)")
     stack.verified(table)
     agree(stack, by_spark, table, mirror, "id, fare, zone, tip")
+    current = by_spark(stack, f"{mirror}_history where is_current", "id, fare, zone, tip")
+    assert current == by_postgres(stack, table, "id, fare, zone, tip"), "the view of its history follows too"
 
 
 def test_the_activity_of_the_last_hour_reads_alike(stack, spark):

@@ -40,7 +40,12 @@ class Opener:
             try:
                 writer.load()
             except PositionLostError as lost:
-                raise TableStoppedError(source.qualified, f"{writer.table.identifier}: {lost}") from lost
+                back = f"lake rollback {source.mirror} SNAPSHOT, the last that lake history shows with an offset; or "
+                raise TableStoppedError(
+                    source.qualified,
+                    f"{writer.table.identifier}: {lost}",
+                    remedy=f"{back if writer is mirror else ''}lake resync {source.qualified}",
+                ) from lost
             if topic is None:
                 if writer.position is None:
                     return None

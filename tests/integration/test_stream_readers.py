@@ -106,6 +106,19 @@ def test_a_changed_schema_reads_alike(stack, many_files, by_spark):
     assert current == by_postgres(stack, table, "id, fare, zone, tip"), "the view of its history follows too"
 
 
+def test_a_mirror_that_something_else_wrote_to_is_set_back_and_goes_on(stack, many_files, spark):
+    table, mirror = many_files
+    good = stack.iceberg(mirror).metadata.current_snapshot_id
+    spark.sql(f"delete from taxi_cdc.{mirror} where id % 2 = 0")
+    stack.execute(f"update {table} set zone = 'later' where id = 7")
+    stack.until(lambda: stack.table(table).get("state") == "stopped", "the stream stops the table")
+    assert f"lake rollback taxi_cdc.{mirror}" in stack.table(table)["remedy"]
+    done = stack.lake("rollback", mirror, str(good))
+    assert done.returncode == 0, done.stdout + done.stderr
+    stack.verified(table)
+    assert by_duckdb(stack, mirror, "id, zone") == by_postgres(stack, table, "id, zone")
+
+
 def test_the_activity_of_the_last_hour_reads_alike(stack, spark):
     stack.traffic(60, seed=730)
     stack.real_time_verified()

@@ -16,6 +16,7 @@ from bench.process import Api, api_process
 from bench.served import has
 from catalog.readers import iceberg_catalog
 from catalog.tables import TABLES
+from catalog.tables.realtime import weeks_before
 from serving.client import LakehouseClient
 
 QUESTIONS = {
@@ -30,21 +31,25 @@ QUESTIONS = {
 NOW = datetime.now(UTC)
 HOUR = NOW.replace(minute=0, second=0, microsecond=0)
 TODAY = date(2026, 11, 20)
+WEEKS = 30
+"""By which predictions of TLC's trips are moved to the present, across a change of the clocks."""
 
 
 def rows_of_tables() -> dict[str, list[dict[str, Any]]]:
     """Rows by table: two origins, several zones, predictions made twice, rules that passed and one that did not."""
     predictions = [
-        {"origin": "cdc", "location_id": zone, "prediction_hour": HOUR + timedelta(hours=ahead),
+        {"origin": "cdc" if zone < 50 else "tlc", "shift_weeks": 0 if zone < 50 else WEEKS,
+         "location_id": zone, "prediction_hour": HOUR + timedelta(hours=ahead),
          "predicted_demand": zone / 100 + made, "lower": 0.0, "upper": 3.0, "weather_impact_factor": 1.0,
          "confidence_score": None, "weather_derived": True,
          "model_version": f"v{made}", "made_at": HOUR - timedelta(hours=2 - made)}
         for zone in range(1, 61) for ahead in range(-1, 26) for made in (0, 1)
     ]  # fmt: skip
     came = [
-        {"origin": "cdc", "location_id": zone, "hour": HOUR - timedelta(hours=1), "pickups": zone % 5}
+        {"origin": "cdc" if zone < 50 else "tlc", "location_id": zone, "pickups": zone % 5,
+         "hour": HOUR - timedelta(hours=1) if zone < 50 else weeks_before(HOUR - timedelta(hours=1), WEEKS)}
         for zone in range(1, 61)
-    ]
+    ]  # fmt: skip
     zones = [
         {"origin": origin, "trip_date": TODAY - timedelta(days=day), "location_id": zone, "zone_name": f"zone {zone}",
          "borough": "Queens" if zone % 2 else "Bronx", "total_pickups": day * zone, "total_revenue": Decimal(zone) / 4,

@@ -39,6 +39,17 @@ class PipelineTable(Row):
     reason: str | None = Field(description="why it is stopped")
 
 
+class RealtimeTables(Row):
+    """How far the tables are that the stream makes from the mirror of the trips."""
+
+    state: str = Field(description="waiting, running or failing")
+    reason: str | None = Field(description="why the last step failed; it is tried again")
+    records_behind: int | None = Field(description="records of Kafka that the mirror has and the windows have not")
+    seconds_behind_source: float | None = Field(description="from commit to its windows, of the last change that came")
+    last_commit_at: datetime | None = Field(description="when they last followed a change")
+    alerts: int | None = Field(description="that are open")
+
+
 class BatchRun(Row):
     """The newest run that loaded a dataset."""
 
@@ -110,6 +121,7 @@ class PipelineStatus(Row):
     quarantined_events: int | None = Field(description="of the stream, all in all; null where it has made no table")
     quarantined_rows: int | None = Field(description="of batch loads, at present")
     stream: dict[str, Any] | None = Field(description="state, error and updated_at; null where it is not local")
+    realtime: RealtimeTables | None = Field(description="null where the stream is not local")
     flow: Flow
     verified: list[Verified] = Field(description="empty where `lake verify` has not run yet")
     processes: list[ProcessUsage] = Field(description="empty where the stack runs elsewhere")

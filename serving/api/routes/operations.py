@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,12 +12,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from catalog import verified
+from catalog.tables.realtime import TRIP_AGGREGATIONS
 from serving.api.access import needs
 from serving.api.answering import LIMIT, Answering, Page
 from serving.api.formats import Format, json_bytes, negotiate
 from serving.api.heads import Head, Heads
 from serving.api.keys import Scope
-from serving.api.pipeline import Pipeline
+from serving.api.pipeline import MIRROR, Pipeline
 from serving.api.problems import ProblemError
 from serving.api.questions import Asked, Order, question
 from serving.api.routes.documented import answers
@@ -68,6 +70,7 @@ def pipeline_status(request: Request) -> Response:
         "batch_runs": answering.answers.get(Asked(RUNS, {}, LIMIT, {})).rows.table.to_pylist(),
         **{name: rows_of.get(table) for name, table in QUARANTINES.items()},
         "stream": stream and {name: stream.get(name) for name in ("state", "error", "updated_at")},
+        "realtime": _realtime(stream, found),
         "flow": pipeline.flow(),
         "verified": verified.kept(state_dir),
         "processes": pipeline.processes.usage(),
@@ -87,6 +90,22 @@ def _described(head: Head, stream: dict[str, Any] | None, now: datetime) -> dict
         "rows": head.entry.rows_total if head.entry else 0,
         "state": source.get("state"),
         "reason": source.get("reason") or None,
+    }
+
+
+def _realtime(stream: dict[str, Any] | None, heads: Sequence[Head]) -> dict[str, Any] | None:
+    """What the stream says of the real-time tables, and how much of the mirror they have not taken in."""
+    if stream is None:
+        return None
+    said, at = stream.get("realtime", {}), {head.table: head.entry.next_offsets for head in heads if head.entry}
+    mirror, windows = at.get(MIRROR), at.get(TRIP_AGGREGATIONS.identifier)
+    behind = sum(max(0, end - windows.get(part, 0)) for part, end in mirror.items()) if mirror and windows else None
+    told = ("seconds_behind_source", "last_commit_at", "alerts")
+    return {
+        "state": said.get("state", "waiting"),
+        "reason": said.get("reason") or None,
+        "records_behind": behind,
+        **{name: said.get(name) for name in told},
     }
 
 

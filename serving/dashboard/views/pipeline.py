@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from serving.client import NotFoundError, Status
 from serving.dashboard import charts, shown
-from serving.dashboard.lake import client, explained, moment
-from serving.status import Flow
+from serving.dashboard.lake import client, clock, explained, moment
+from serving.status import Flow, RealtimeTables
 
 REFRESH_SECONDS = 10
 """The API measures anew as often."""
@@ -38,6 +38,8 @@ def show() -> None:
 def _live() -> None:
     status = client().get_pipeline_status()
     _flow(status.flow, status)
+    st.header("Real-time tables")
+    _realtime(status.realtime)
     st.header("Equal to the source")
     _listed(status.verified, "verified", "not checked yet: `lake verify` compares every row with Postgres")
     st.header("Tables")
@@ -66,6 +68,25 @@ def _flow(flow: Flow, status: Status) -> None:
         column.metric(name, value, help=about, border=True)
     if status.stream and status.stream.get("error"):
         st.error(str(status.stream["error"]))
+
+
+def _realtime(tables: RealtimeTables | None) -> None:
+    if tables is None:
+        shown.nothing("not known here: the stream runs on another machine than the API")
+        return
+    records = "–" if tables.records_behind is None else f"{tables.records_behind:,}"
+    figures = [
+        ("State", tables.state, "what the streaming job last said of them"),
+        ("Behind the mirror", records, "records of Kafka that the mirror has and the windows have not"),
+        ("Behind the source", _seconds(tables.seconds_behind_source), "from commit to window, of the last change"),
+        ("Open alerts", "–" if tables.alerts is None else str(tables.alerts), "on the page Alerts"),
+    ]
+    for column, (name, value, about) in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(name, value, help=about, border=True)
+    if tables.reason:
+        st.error(f"The last step failed and is tried again: {tables.reason}")
+    elif tables.last_commit_at:
+        st.caption(f"they last followed a change at {clock(tables.last_commit_at)}")
 
 
 def _machine(status: Status) -> None:

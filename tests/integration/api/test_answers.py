@@ -233,6 +233,8 @@ def test_the_pipeline_tells_what_was_verified_what_came_and_what_it_uses(client,
     assert {"store", "kafka"} <= {folder.name for folder in status.disk.folders if folder.bytes}
     assert 0 < status.disk.free_bytes <= status.disk.total_bytes
     assert status.flow.events >= 0 and (status.flow.error_rate or 0) < 1
+    assert status.realtime and status.realtime.state == "running" and status.realtime.reason is None
+    assert status.realtime.records_behind is not None and status.realtime.last_commit_at
 
 
 def test_both_clients_read_the_same(api, client):

@@ -1,7 +1,8 @@
 """How fast the API answers: concurrent clients on its quick endpoints, kept answers and new ones apart.
 
 The API runs as a process of its own, beside the clients, which are one process too. Cold requests name a parameter that
-none named before, one after another. pyiceberg and, where it runs, Trino answer the same questions in the same run.
+none named before, one after another. Where Trino runs, the API is asked so with it as its engine too. pyiceberg and
+Trino alone answer the same questions in the same run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from bench.machine import Machine, describe, load_average
 from bench.process import api_process
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
+from catalog.trino import absence
 
 COLD = 15
 """Requests of each endpoint that no answer is kept for."""
@@ -84,8 +86,25 @@ def measure(settings: Settings, rows: int, clients: int, seconds: float, report:
             with _changing(settings, rows):
                 latencies.append(asking.kept(ENDPOINTS[0], "kept, a commit a second"))
         memory = watched.peak_memory()
+        latencies += _with_trino(settings, report)
         latencies += [_by(rival) for rival in rivals.rivals(settings, report)]
     return Served(lake.rows, clients, seconds, latencies, memory, describe(settings, load_before))
+
+
+def _with_trino(settings: Settings, report: Report) -> list[Latency]:
+    """Cold requests of an API that asks Trino; what is kept costs the same whoever answered it."""
+    if reason := absence(settings):
+        report(f"the API with Trino is not run: {reason}")
+        return []
+    with api_process(settings.model_copy(update={"api_engine": "trino"}), rate="1000000/second") as api:
+        report("the same cold requests, answered by Trino")
+        trino = Watched.of(settings, ("trino",)).pids
+        asking = Asking(
+            api.address, {"Authorization": f"Bearer {api.key}"}, 1, 0, Watched({"API": api.pid, **trino}, "clients")
+        )
+        for endpoint in ENDPOINTS:
+            asking.cold(endpoint)  # Java compiles what it is asked for the first time
+        return [asking.cold(endpoint, "cold, one client, by Trino", COLD) for endpoint in ENDPOINTS]
 
 
 ENDPOINTS = (
@@ -109,17 +128,17 @@ class Asking:
     seconds: float
     watched: Watched
 
-    def cold(self, endpoint: Endpoint) -> Latency:
-        """Requests that no answer is kept for, one after another."""
+    def cold(self, endpoint: Endpoint, kind: str = "cold, one client", first: int = 0) -> Latency:
+        """Requests that no answer is kept for, one after another; the `first` were asked before."""
         taken, errors = [], 0
         http = httpx.Client(base_url=self.address, headers=self.headers, timeout=60)
         with http as client, self.watched.spending() as spending:
-            for n in range(COLD):
+            for n in range(first, first + COLD):
                 before = time.perf_counter()
                 response = client.get(endpoint.path, params=endpoint.fresh(n))
                 taken.append(time.perf_counter() - before)
                 errors += response.is_error
-        return _latency(endpoint.name, "cold, one client", taken, spending, errors)
+        return _latency(endpoint.name, kind, taken, spending, errors)
 
     def kept(self, endpoint: Endpoint, kind: str) -> Latency:
         """All clients at once; each asks again as soon as it has its answer."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.history import load_table, snapshot_entries
 from catalog.positions import Position
@@ -24,10 +27,17 @@ class Freshness:
     largest: float
 
 
-def freshness(settings: Settings, name: str, since: datetime, visible_in: str | None = None) -> Freshness | None:
+def freshness(
+    settings: Settings,
+    name: str,
+    since: datetime,
+    visible_in: str | None = None,
+    read: Callable[[str, datetime], pa.Table] | None = None,
+) -> Freshness | None:
     """Of one mirror's events committed since then, in it or in a table made from it; None when there are none.
 
-    An event is visible in the first snapshot whose position is past its offset.
+    An event is visible in the first snapshot whose position is past its offset. `read` gives `topic_offset` and
+    `committed_at` of a changelog's streamed events since a time; a DuckDB of its own does where it is not given.
     """
     catalog = iceberg_catalog(settings)
     mirror, table = load_table(catalog, name), load_table(catalog, visible_in or name)
@@ -38,20 +48,21 @@ def freshness(settings: Settings, name: str, since: datetime, visible_in: str | 
             visible_at.append(times[entry.snapshot_id])
             reached.append(Position.from_json(text).next_offset(0))
     order = np.lexsort((visible_at, reached))
-    events = _events(settings, ".".join(mirror.name()), since)
-    first = np.searchsorted(np.asarray(reached)[order], events["topic_offset"], "right")
+    changelog = f"{'.'.join(mirror.name())}_cdc"
+    events = read(changelog, since) if read else _streamed(settings, changelog, since)
+    committed_at = pc.cast(events["committed_at"], pa.int64()).to_numpy() / 1e6
+    first = np.searchsorted(np.asarray(reached)[order], events["topic_offset"].to_numpy(), "right")
     held = first < len(order)
     if not held.any():
         return None
-    seconds = np.asarray(visible_at)[order][first[held]] - events["committed_at"][held]
+    seconds = np.asarray(visible_at)[order][first[held]] - committed_at[held]
     return Freshness(
         int(held.sum()), float(np.median(seconds)), float(np.percentile(seconds, 95)), float(seconds.max())
     )
 
 
-def _events(settings: Settings, mirror: str, since: datetime) -> dict[str, np.ndarray]:
+def _streamed(settings: Settings, changelog: str, since: datetime) -> pa.Table:
     with duckdb_connection(settings) as connection:
-        changelog = connection.table(f"{CATALOG}.{mirror}_cdc")
-        streamed = changelog.filter(f"op <> 'r' and committed_at >= timestamptz '{since.isoformat()}'")
-        found = streamed.project("topic_offset, epoch(committed_at) as committed_at").fetchnumpy()
-    return {name: np.asarray(values) for name, values in found.items()}
+        rows = connection.table(f"{CATALOG}.{changelog}")
+        streamed = rows.filter(f"op <> 'r' and committed_at >= timestamptz '{since.isoformat()}'")
+        return streamed.project("topic_offset, committed_at").to_arrow_table()

@@ -153,9 +153,12 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="the client's key, made by `lake keys create`")
     api_cursor_key: SecretStr | None = Field(None, description="signs the API's page cursors; generated when unset")
     dashboard_key: SecretStr | None = Field(None, description="the dashboard's own API key; generated when unset")
+    api_engine: Literal["duckdb", "trino"] = Field(
+        "duckdb", description="what answers the API's questions; Trino must run: lake up --with trino"
+    )
     api_rate: str = Field("1200/minute", description="requests that one API key may make, in a moving window")
     api_query_seconds: float = Field(10.0, gt=0, description="longest time of one query behind the API")
-    api_memory: str = Field("1GB", description="most memory of the API's queries together")
+    api_memory: str = Field("1GB", description="most memory of the API's queries in DuckDB; Trino has its own limit")
     java_home: Path | None = Field(None, description="a Java 17+ runtime; found on the machine when unset")
     java25_home: Path | None = Field(None, description="a full JDK 25+ for Trino; found on the machine when unset")
     ivy_settings: Path | None = Field(None, description="Ivy's resolver settings, for a mirror of Maven Central")

@@ -21,8 +21,11 @@ USER = "lake"
 """Trino asks for a name and here for nothing else; it listens on loopback."""
 
 
-def trino_connection(settings: Settings) -> Connection:
-    """A connection in UTC to the lake, whose `taxi_cdc.trips` needs no catalog's name. Nothing is asked yet."""
+def trino_connection(settings: Settings, query_seconds: float | None = None) -> Connection:
+    """A connection in UTC to the lake, whose `taxi_cdc.trips` needs no catalog's name. Nothing is asked yet.
+
+    Trino ends a query that takes longer than `query_seconds`, waiting included.
+    """
     from trino.dbapi import connect
 
     address = urlsplit(settings.trino)
@@ -35,24 +38,28 @@ def trino_connection(settings: Settings) -> Connection:
         catalog=CATALOG,
         schema=NAMESPACE,
         timezone="UTC",
+        session_properties={"query_max_run_time": f"{query_seconds}s"} if query_seconds else None,
     )
 
 
 def absence(settings: Settings) -> str:
     """Why Trino cannot be asked; empty when it can."""
     try:
-        httpx.get(f"{settings.trino}/v1/info", timeout=5, trust_env=False).raise_for_status()
+        report = httpx.get(f"{settings.trino}/v1/info", timeout=5, trust_env=False).raise_for_status().json()
     except httpx.HTTPError:
         return f"nothing answers at {settings.trino}"
-    return ""
+    return f"it is starting at {settings.trino}" if report["starting"] else ""
 
 
-def fetch(connection: Connection, query: str) -> pa.Table:
-    """The rows of one statement. Raises trino.exceptions.Error for a refused one and for a server that is away."""
+def fetch(connection: Connection, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    """The rows of one statement, each `?` in it bound.
+
+    Raises trino.exceptions.Error for a refused one and for a server that is away.
+    """
     from sqlglot.expressions import DataType
 
     cursor = connection.cursor()
-    cursor.execute(query)
+    cursor.execute(query, list(parameters))
     rows = cursor.fetchall()
     described = cursor.description or []
     types = [arrow_type(DataType.build(column.type_code, dialect="trino")) for column in described]

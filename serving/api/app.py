@@ -62,10 +62,10 @@ def create_app(settings: Settings) -> FastAPI:
     keys = Keys(settings.state_dir)
     keys.ensure(DASHBOARD, settings.secrets.dashboard_key, frozenset(Scope))
     state.access = Access(keys, settings.api_rate)
-    state.pipeline = Pipeline(settings, state.heads)
     lake = Lake(settings, state.heads, state.metrics)
+    state.pipeline = Pipeline(settings, state.heads, lake)
     answers = Answers(lake, state.metrics, background)
-    state.answering = Answering(answers, Cursors(settings.secrets.api_cursor_key))
+    state.answering = Answering(answers, Cursors(settings.secrets.api_cursor_key, settings.api_engine))
     for topic in (dashboard, analytics, realtime, tables, operations, health):
         app.include_router(topic.router)
     add_handlers(app)

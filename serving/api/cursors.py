@@ -27,10 +27,10 @@ class Cursor:
 
 
 class Cursors:
-    """Writes and reads cursors; only those signed with the same secret are read."""
+    """Writes and reads cursors; only those signed with the same secret, for the same SQL engine, are read."""
 
-    def __init__(self, secret: str) -> None:
-        self._serializer = URLSafeSerializer(secret, salt=_SALT)
+    def __init__(self, secret: str, engine: str = "duckdb") -> None:
+        self._serializer = URLSafeSerializer(secret, salt=f"{_SALT} {engine}")
 
     def write(self, cursor: Cursor) -> str:
         """The cursor as text for a URL."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, time
 from typing import Any
 
 from serving.api.problems import ProblemError
@@ -13,6 +14,7 @@ COMPARED = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 UNVALUED = {"null": "is null", "known": "is not null"}
 VALUED = (*COMPARED, "in")
 MOST_VALUES = 100
+FLOATING = ("float", "double")
 _DUCKDB = {
     "boolean": "boolean",
     "int": "integer",
@@ -35,7 +37,7 @@ def conditions(where: Sequence[str], columns: Mapping[str, str]) -> tuple[str, d
 
     def bound(kind: str, value: str) -> str:
         name = f"where_{len(values)}"
-        values[name] = value
+        values[name] = _read(kind, value)
         return f"cast(${name} as {kind})"
 
     return " and ".join(_condition(text, columns, bound) for text in where) or "true", values
@@ -58,7 +60,32 @@ def _condition(text: str, columns: Mapping[str, str], bound: Callable[[str, str]
         if len(wanted) > MOST_VALUES:
             raise ProblemError("invalid-request", f"where: more than {MOST_VALUES} values")
         return f"{quoted(column)} in ({', '.join(bound(kind, each) for each in wanted)})"
-    return f"{quoted(column)} {COMPARED[operator]} {bound(kind, value)}"
+    compared = f"{quoted(column)} {COMPARED[operator]} {bound(kind, value)}"
+    # NaN is above all numbers, as it stands in an order
+    return f"({compared} or isnan({quoted(column)}))" if kind in FLOATING and operator in ("gt", "ge") else compared
+
+
+def _read(kind: str, value: str) -> Any:
+    """The value to be bound: engines read times in different ways, so times are read here. Raises ProblemError."""
+    try:
+        if kind in FLOATING and value.strip(" +-").lower() == "nan":
+            raise ValueError(value)
+        return _TIMES[kind](value) if kind in _TIMES else value
+    except (ValueError, OverflowError) as wrong:
+        raise ProblemError("invalid-request", f"where: {value[:200]!r} is nothing that a {kind} is like") from wrong
+
+
+def _in_utc(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_TIMES: dict[str, Callable[[str], Any]] = {
+    "date": lambda text: datetime.fromisoformat(text).date(),
+    "time": lambda text: time.fromisoformat(text).replace(tzinfo=None),
+    "timestamp": lambda text: _in_utc(text).replace(tzinfo=None),
+    "timestamptz": _in_utc,
+}
 
 
 def known(column: str, columns: Mapping[str, str]) -> None:

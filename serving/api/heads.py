@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """How long the catalog is not asked again about a table's present snapshot."""
 
+ROW_IDS_FROM = 3
+"""The format of Iceberg's that gave rows their ids."""
+
 KNOWN_SECONDS = 30.0
 """How long a table that was listed is taken to be there without listing again; one that is gone has no head."""
 
@@ -33,13 +36,14 @@ KNOWN_SECONDS = 30.0
 class Head:
     """A table at one snapshot. `exists` is False where the lake has no such table, `entry` None where it has no rows.
 
-    `columns` are that snapshot's schema: each name with its Iceberg type.
+    `columns` are that snapshot's schema: each name with its Iceberg type. Rows have ids from Iceberg's format 3 on.
     """
 
     table: str
     exists: bool = False
     entry: HistoryEntry | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    has_row_ids: bool = False
 
     @property
     def snapshot_id(self) -> int | None:
@@ -137,7 +141,7 @@ class Heads:
         if loaded is None or entry is None:
             detail = f"table {table} holds no snapshot {snapshot}: it has expired, or never was; begin without it"
             raise ProblemError("snapshot-gone", detail)
-        return Head(table, True, entry, _columns(loaded, snapshot))
+        return Head(table, True, entry, _columns(loaded, snapshot), _has_row_ids(loaded))
 
     def _load(self, table: str) -> Table | None:
         with _answering(self._settings):
@@ -166,7 +170,11 @@ def _answering(settings: Settings) -> Iterator[None]:
 def _head(loaded: Table, table: str) -> Head:
     current = table_history(loaded, limit=1)
     entry = current[0] if current else None
-    return Head(table, True, entry, _columns(loaded, entry.snapshot_id if entry else None))
+    return Head(table, True, entry, _columns(loaded, entry.snapshot_id if entry else None), _has_row_ids(loaded))
+
+
+def _has_row_ids(loaded: Table) -> bool:
+    return loaded.metadata.format_version >= ROW_IDS_FROM
 
 
 def _columns(loaded: Table, snapshot: int | None) -> dict[str, str]:

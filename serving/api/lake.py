@@ -1,33 +1,46 @@
-"""The lake as the API reads it: DuckDB, each table pinned to a snapshot, queries bounded in time, memory and rows."""
+"""The lake as the API reads it: each table pinned to a snapshot, queries bounded in number, time, memory and rows."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import duckdb
 import pyarrow as pa
 
-from catalog.errors import ComponentError
-from catalog.readers import duckdb_connection
-from catalog.settings import CATALOG, Settings
+from catalog.settings import Settings
+from serving.api.by_duckdb import DuckDB
+from serving.api.by_trino import Trino
 from serving.api.heads import Head, Heads
 from serving.api.moments import past
-from serving.api.problems import ProblemError
-from serving.api.questions import FILE, ROW, Asked, Order, Question, empty_view, quoted
+from serving.api.problems import query_limit
+from serving.api.questions import Asked, Order, quoted
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from serving.api.metrics import Metrics
 
 CONCURRENT = 2
 """Queries at once; more wait, since each uses every core that it is given."""
-THREADS = 2
+
+
+class Engine(Protocol):
+    """What runs queries. They come in DuckDB's SQL; another engine translates them."""
+
+    def __init__(self, settings: Settings) -> None: ...
+
+    def open(self) -> object:
+        """Make ready what takes its time. Raises ComponentError."""
+
+    def run(self, query: str, parameters: Mapping[str, Any], views: Mapping[str, Head], places: bool) -> pa.Table:
+        """The rows of a query over these views, with the columns FILE and ROW in each if `places`.
+
+        Raises ProblemError when it takes more time or memory than allowed, ComponentError.
+        """
+
+
+ENGINES: dict[str, type[Engine]] = {"duckdb": DuckDB, "trino": Trino}
 
 
 @dataclass(frozen=True)
@@ -45,13 +58,16 @@ class Rows:
 
 
 class Lake:
-    """One DuckDB for all requests; each query has a connection, views and a time limit of its own."""
+    """One engine for all requests, of which a few are answered at once."""
 
     def __init__(self, settings: Settings, heads: Heads, metrics: Metrics) -> None:
         self._settings, self._heads, self._metrics = settings, heads, metrics
-        self._root: DuckDBPyConnection | None = None
-        self._opening = threading.Lock()
+        self._engine = ENGINES[settings.api_engine](settings)
         self._turns = threading.BoundedSemaphore(CONCURRENT)
+
+    def open(self) -> None:
+        """Make the engine ready, so that the first question need not wait for it. Raises ComponentError."""
+        self._engine.open()
 
     def heads(self, asked: Asked) -> tuple[Head, ...]:
         """The question's tables at the snapshots that would be read now, in the order of its views."""
@@ -65,7 +81,7 @@ class Lake:
         """A page of rows at those snapshots. Raises ProblemError when it takes too long, ComponentError."""
         question, by_view = asked.question, dict(zip(asked.question.views, heads, strict=True))
         query, values = page_query(question.sql, question.order, asked.limit, asked.after)
-        found = self._run(asked.question, by_view, query, {**asked.parameters, **values})
+        found = self.run(query, {**asked.parameters, **values}, by_view, bool(question.hidden))
         is_more, page = found.num_rows > asked.limit, found.slice(0, asked.limit)
         marks = [f"_order_{n}" for n in range(len(question.order))]
         after = tuple(page.column(mark)[-1].as_py() for mark in marks) if is_more else None
@@ -76,57 +92,18 @@ class Lake:
         needed = tuple(question.views[view] for view in question.needs)
         return Rows(shown, tuple(heads), needed, reason, after)
 
-    def _run(
-        self, question: Question, views: Mapping[str, Head], query: str, parameters: Mapping[str, Any]
+    def run(
+        self, query: str, parameters: Mapping[str, Any], views: Mapping[str, Head], places: bool = False
     ) -> pa.Table:
+        """What `Engine.run` gives, when its turn has come."""
         began = time.monotonic()
         if not self._turns.acquire(timeout=self._settings.api_query_seconds):
-            raise self._timeout()
+            raise query_limit(self._settings)
         try:
-            with self._connection() as connection, self._bounded(connection):
-                connection.execute("begin")
-                for view, head in views.items():
-                    connection.execute(f"create temp view {quoted(view)} as {_pinned(head, bool(question.hidden))}")
-                return connection.execute(query, dict(parameters)).to_arrow_table()
-        except duckdb.Error as refused:
-            raise _explained(refused) from refused
+            return self._engine.run(query, parameters, views, places)
         finally:
             self._turns.release()
             self._metrics.query_seconds.observe(time.monotonic() - began)
-
-    def open(self) -> DuckDBPyConnection:
-        """The DuckDB, which takes some seconds the first time."""
-        with self._opening:
-            if self._root is None:
-                root = duckdb_connection(self._settings, threads=THREADS)
-                root.execute(f"set memory_limit = '{self._settings.api_memory}'")
-                root.execute("set temp_directory = ''")
-                self._root = root
-            return self._root
-
-    @contextmanager
-    def _connection(self) -> Iterator[DuckDBPyConnection]:
-        connection = self.open().cursor()
-        try:
-            connection.execute("set TimeZone = 'UTC'")
-            yield connection
-        finally:
-            connection.close()
-
-    @contextmanager
-    def _bounded(self, connection: DuckDBPyConnection) -> Iterator[None]:
-        timer = threading.Timer(self._settings.api_query_seconds, connection.interrupt)
-        timer.start()
-        try:
-            yield
-        except (duckdb.InterruptException, duckdb.OutOfMemoryException) as stopped:
-            raise self._timeout() from stopped
-        finally:
-            timer.cancel()
-
-    def _timeout(self) -> ProblemError:
-        detail = f"more than {self._settings.api_query_seconds:g} s or {self._settings.api_memory}: ask for less"
-        return ProblemError("query-limit", detail, headers={"Retry-After": "5"})
 
 
 def page_query(sql: str, order: Sequence[Order], limit: int, after: Sequence[Any] | None) -> tuple[str, dict[str, Any]]:
@@ -145,32 +122,9 @@ def _behind(order: Sequence[Order], after: Sequence[Any]) -> str:
     equal: list[str] = []
     for n, (each, value) in enumerate(zip(order, after, strict=True)):
         name = quoted(each.column)
+        given = f"cast($after_{n} as {each.kind})" if each.kind else f"$after_{n}"
         if value is not None:
-            later = f"({name} {'<' if each.descending else '>'} $after_{n} or {name} is null)"
+            later = f"({name} {'<' if each.descending else '>'} {given} or {name} is null)"
             ways.append(" and ".join([*equal, later]))
-        equal.append(f"{name} is null" if value is None else f"{name} = $after_{n}")
+        equal.append(f"{name} is null" if value is None else f"{name} = {given}")
     return f"({' or '.join(f'({way})' for way in ways) or 'false'})"
-
-
-def _pinned(head: Head, with_places: bool) -> str:
-    """The view of a table: its rows, with the file and the row in it where they are asked for."""
-    if head.snapshot_id is None:
-        empty = empty_view(head.table, tuple(head.columns))
-        return f"select *, '' as {FILE}, 0 as {ROW} from ({empty})" if with_places else empty
-    places = f", filename as {FILE}, file_row_number as {ROW}" if with_places else ""
-    namespace, name = head.table.split(".")
-    place = f"{CATALOG}.{quoted(namespace)}.{quoted(name)}"
-    return f"select *{places} from {place} at (version => {head.snapshot_id})"
-
-
-def _explained(refused: duckdb.Error) -> Exception:
-    """What an error of DuckDB means to who asked; one that means nothing to them is given back."""
-    if isinstance(refused, (duckdb.IOException, duckdb.HTTPException)):
-        return ComponentError("DuckDB cannot read the lake", remedy="lake status; lake up")
-    if isinstance(refused, duckdb.ConversionException):
-        return ProblemError("invalid-request", f"a value does not fit its column: {str(refused).splitlines()[0]}")
-    if isinstance(refused, duckdb.NotImplementedException):
-        return ProblemError("invalid-request", "the table has a column of a type that DuckDB cannot read")
-    if isinstance(refused, duckdb.CatalogException) or "Could not find snapshot" in str(refused):
-        return ProblemError("snapshot-gone", "a table or its snapshot went away while it was read; ask again")
-    return refused

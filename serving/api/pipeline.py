@@ -7,28 +7,34 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 from cachetools import TTLCache, cached
 
-from catalog.errors import ComponentError, HistoryError
+from catalog.errors import HistoryError
 from catalog.freshness import freshness
 from catalog.settings import Settings
 from serving.api.heads import Heads
+from serving.api.lake import Lake
+from serving.api.problems import ProblemError
 from serving.api.processes import Processes
+from serving.api.questions import sql_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MINUTES = 10
 """Length of the window that rates and delays are measured over."""
 KEPT_SECONDS = 10.0
+EVENTS = sql_of("pipeline_events")
 MIRROR, EVENTS_SET_ASIDE = "taxi_cdc.trips", "taxi_cdc.quarantine"
 
 
 class Pipeline:
     """One application's view of it; what was measured is kept for some seconds."""
 
-    def __init__(self, settings: Settings, heads: Heads) -> None:
-        self._settings, self._heads = settings, heads
+    def __init__(self, settings: Settings, heads: Heads, lake: Lake) -> None:
+        self._settings, self._heads, self._lake = settings, heads, lake
         self.processes = Processes(settings.state_dir)
         self.flow = cached(TTLCache(1, KEPT_SECONDS), lock=threading.Lock())(self._flow)
 
@@ -58,11 +64,13 @@ class Pipeline:
         if not {MIRROR, f"{MIRROR}_cdc"} <= set(self._heads.tables()):
             return nothing
         try:
-            measured = freshness(self._settings, MIRROR, since)
-        except duckdb.Error as refused:
-            raise ComponentError("DuckDB cannot read the changelog", remedy="lake status; lake up") from refused
+            measured = freshness(self._settings, MIRROR, since, read=self._events)
         except HistoryError:  # the table went away since it was listed
             return nothing
+        except ProblemError as limit:
+            if limit.name != "query-limit":
+                raise
+            return nothing  # more events than can be looked at; the rest of the status is known
         if measured is None:
             return nothing
         return {
@@ -70,3 +78,7 @@ class Pipeline:
             "delay_median_seconds": round(measured.median, 3),
             "delay_95_percent_seconds": round(measured.percentile_95, 3),
         }
+
+    def _events(self, changelog: str, since: datetime) -> pa.Table:
+        """Offset and commit time of the events of a changelog since then."""
+        return self._lake.run(EVENTS, {"since": since}, {"changelog": self._heads.of(changelog)})

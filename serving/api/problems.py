@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from catalog.errors import ComponentError, LakehouseError
+from catalog.settings import Settings
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:lakehouse:problem:"
@@ -30,6 +31,7 @@ TITLES = {
     "malformed-cursor": (400, "The cursor is not one of ours, or of another request"),
     "too-many-requests": (429, "More requests than the key may make"),
     "internal": (500, "The API failed"),
+    "beyond-the-engine": (501, "The API's SQL engine cannot answer this"),
     "lake-unavailable": (503, "The lake does not answer"),
     "query-limit": (503, "The query takes more time or memory than allowed"),
     "too-many-streams": (503, "More event streams than the API keeps"),
@@ -57,6 +59,12 @@ class ProblemError(LakehouseError):
     def __init__(self, name: str, detail: str, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
         super().__init__(detail)
         self.name, self.detail, self.headers, self.extra = name, detail, headers or {}, extra
+
+
+def query_limit(settings: Settings) -> ProblemError:
+    """The problem of a query that took too long, or too much."""
+    detail = f"more than {settings.api_query_seconds:g} s or the memory that queries have: ask for less"
+    return ProblemError("query-limit", detail, headers={"Retry-After": "5"})
 
 
 def describe(*names: str) -> dict[int | str, dict[str, Any]]:
@@ -108,7 +116,7 @@ def add_handlers(app: FastAPI) -> None:
 
     def unavailable(request: Request, error: Exception) -> Response:
         log.error("the lake does not answer", error=str(error), request_id=request.scope.get("request_id"))
-        detail = "store or REST catalog do not answer; `lake status` says which"
+        detail = "a component of the lake does not answer; `lake status` says which"
         return problem_response(request, ProblemError("lake-unavailable", detail, headers={"Retry-After": "5"}))
 
     def failed(request: Request, error: Exception) -> Response:

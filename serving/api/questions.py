@@ -1,5 +1,7 @@
 """Questions that the API asks the lake: each is one .sql file over named tables, and the order of its rows.
 
+Their SQL is DuckDB's, as far as another engine's can be made of it (`by_trino`; a test translates every one).
+
 A question's SQL reads views; each view is one table at one snapshot. A table that is not there, or has no rows, is an
 empty view of the declared shape, so that a question has an answer, and a reason, from the first minute on.
 """
@@ -19,10 +21,11 @@ _SQL = Path(__file__).with_name("sql")
 
 @dataclass(frozen=True)
 class Order:
-    """A column that rows are ordered by; nulls come last."""
+    """A column that rows are ordered by; nulls come last. `kind` is its type where a value's own does not tell it."""
 
     column: str
     descending: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,12 @@ class Asked:
 def question(name: str, views: Mapping[str, str], order: Sequence[Order], *, optional: Sequence[str] = ()) -> Question:
     """The question whose SQL is the file of that name."""
     needs = tuple(view for view in views if view not in optional)
-    return Question(name, (_SQL / f"{name}.sql").read_text(), dict(views), needs, tuple(order))
+    return Question(name, sql_of(name), dict(views), needs, tuple(order))
+
+
+def sql_of(name: str) -> str:
+    """The SQL of that name."""
+    return (_SQL / f"{name}.sql").read_text()
 
 
 _SPARK_NAMES = {"string": "varchar", "binary": "blob", "timestamp": "timestamptz", "timestamp_ntz": "timestamp"}

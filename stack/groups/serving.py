@@ -29,6 +29,7 @@ COMPONENTS = (
         ports=("api",),
         after=("store", "catalog"),
         external=("api_url",),
+        start_seconds=180,  # it is not ready before its engine is, and Trino starts beside it
     ),
     Component(
         name="dashboard",

@@ -16,7 +16,10 @@ import pytest
 from confluent_kafka import Producer
 
 from batch.job import Job, Run
+from catalog.errors import ConfigurationError
+from catalog.java import TRINO, find_java
 from catalog.session import spark_session
+from stack.supervision import Supervisor
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -146,3 +149,24 @@ def batch_job(stack, spark) -> Callable[..., Job]:
         return Job(stack.settings.model_copy(update=given), Run(run or f"test/{uuid4().hex}", **of_run), name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trino_missing(settings) -> str:
+    """Why Trino cannot be run on this machine; empty where it can."""
+    try:
+        find_java(settings, TRINO)
+    except ConfigurationError as missing:
+        return str(missing)
+    return ""
+
+
+@pytest.fixture(scope="session")
+def trino_server(stack, trino_missing) -> Iterator[None]:
+    """Trino beside the shared stack, started once; without a JDK for it, what needs it is told as not run."""
+    if trino_missing:
+        pytest.skip(f"Trino is not run: {trino_missing}")
+    done = stack.lake("up", "--with", "trino", seconds=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield
+    Supervisor(stack.settings).stop_program("trino")

@@ -7,12 +7,10 @@ import httpx
 import pytest
 from wal_replay import Moment, decoder, random_transactions
 
-from catalog.errors import ConfigurationError, HistoryError, QueryError
-from catalog.java import TRINO, find_java
+from catalog.errors import HistoryError, QueryError
 from catalog.time_travel import AsOf
 from lake.comparison import rows
 from lake.queries import Answers
-from stack.supervision import Supervisor
 
 TRANSACTIONS = 30
 SEED = 20
@@ -20,15 +18,9 @@ SEED = 20
 
 
 @pytest.fixture(scope="module")
-def trino(stack):
-    """Trino beside the shared stack, started once; without a JDK for it, what needs it is told as not run."""
-    if missing := _missing_jdk(stack):
-        pytest.skip(f"Trino is not run: {missing}")
-    done = stack.lake("up", "--with", "trino", seconds=900)
-    assert done.returncode == 0, done.stdout + done.stderr
+def trino(stack, trino_server):
     with Answers(stack.settings, "trino") as answers:
         yield answers
-    Supervisor(stack.settings).stop_program("trino")
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +88,9 @@ def test_trino_tells_the_past_alike_and_only_reads(stack, joined, moments, trino
     assert not [secret for secret in stack.settings.secrets.model_dump().values() if secret in log]
 
 
-def test_twenty_questions_have_the_same_answers(request, stack):
+def test_twenty_questions_have_the_same_answers(request, stack, trino_missing):
     expected = {"duckdb", "spark"}
-    if not _missing_jdk(stack):
+    if not trino_missing:
         request.getfixturevalue("trino")
         expected.add("trino")
     stack.traffic(100, seed=31)
@@ -111,11 +103,3 @@ def test_twenty_questions_have_the_same_answers(request, stack):
     assert len(verdicts) == 20 and set(verdicts.values()) <= {"equal", "not compared"}
     left_out = {about for about, verdict in verdicts.items() if verdict != "equal"}
     assert left_out <= {"arrays of a partitioned table", "partitions and local times"}, report["questions"]
-
-
-def _missing_jdk(stack) -> str:
-    try:
-        find_java(stack.settings, TRINO)
-    except ConfigurationError as missing:
-        return str(missing)
-    return ""

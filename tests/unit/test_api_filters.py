@@ -1,5 +1,6 @@
 """Conditions name columns of the table and operators of the list; values, whatever they say, are bound."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -37,8 +38,23 @@ def test_conditions_hold_together_and_bind_their_values():
 
 
 def test_a_value_may_hold_colons_and_no_condition_is_true():
-    assert conditions(["at:lt:2026-01-31T12:00:00Z"], COLUMNS)[1] == {"where_0": "2026-01-31T12:00:00Z"}
+    assert conditions(["zone:eq:a:b"], COLUMNS)[1] == {"where_0": "a:b"}
     assert conditions([], COLUMNS) == ("true", {})
+
+
+@pytest.mark.parametrize("text", ["2026-01-31T12:00:00Z", "2026-01-31 07:00:00-05:00", "2026-01-31T12:00"])
+def test_a_time_is_read_as_utc_unless_it_names_its_zone(text):
+    noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert conditions([f"at:lt:{text}"], COLUMNS)[1] == {"where_0": noon}
+    assert conditions([f"at:lt:{text}"], {"at": "timestamp"})[1] == {"where_0": noon.replace(tzinfo=None)}
+
+
+@pytest.mark.parametrize("where", ["at:eq:soon", "at:eq:0001-01-01T00:00:00+14:00", "share:eq:NaN", "share:in:1,-nan"])
+def test_a_value_that_no_engine_could_compare_is_refused(where):
+    assert conditions(["share:eq:1"], {"share": "double"})[0] == '"share" = cast($where_0 as double)'
+    with pytest.raises(ProblemError) as found:
+        conditions([where], {**COLUMNS, "share": "double"})
+    assert found.value.name == "invalid-request"
 
 
 def test_a_column_with_quotes_in_its_name_is_quoted():

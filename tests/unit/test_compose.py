@@ -311,6 +311,7 @@ def test_trino_is_given_what_the_embedded_one_is(settings: Settings) -> None:
     assert settings.trino == f"http://trino:{given['TRINO_PORT']}"
     asked = set(re.findall(r"\$\{ENV:(\w+)\}", "".join(file.read_text() for file in trino.FILES.rglob("*.properties"))))
     assert asked == set(given) == set(told)
+    assert environment("api")["LAKE_TRINO_URL"] == settings.trino, "for LAKE_API_ENGINE=trino"
     assert SERVICES["trino"]["volumes"] == ["./stack/templates/trino:/etc/trino:ro"]
 
 

@@ -10,7 +10,7 @@ from serving.rows import Envelope
 
 _PROBLEMS = (
     "malformed-cursor", "unauthorized", "forbidden", "not-acceptable", "snapshot-gone", "invalid-request",
-    "too-many-requests", "lake-unavailable", "query-limit",
+    "too-many-requests", "beyond-the-engine", "lake-unavailable", "query-limit",
 )  # fmt: skip
 _HEADERS = {
     "ETag": {"description": "of the rows; give it back as If-None-Match", "schema": {"type": "string"}},

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from catalog.settings import Settings
+from catalog.trino import absence
 from serving.api import metrics
 from serving.api.problems import ProblemError, describe
 
@@ -30,11 +33,16 @@ def healthz() -> Alive:
 
 @router.get("/readyz", responses={200: {"description": "the lake answers"}, **describe("lake-unavailable")})
 def readyz(request: Request) -> Alive:
-    """Whether the REST catalog and the store answer."""
+    """Whether the REST catalog and the store answer, and Trino where it is the engine."""
     settings: Settings = request.app.state.settings
-    parts = {"REST catalog": f"{settings.catalog}/v1/config", "S3 store": settings.s3}
+    parts: dict[str, Callable[[], bool]] = {
+        "REST catalog": partial(_answers, f"{settings.catalog}/v1/config"),
+        "S3 store": partial(_answers, settings.s3),
+    }
+    if settings.api_engine == "trino":
+        parts["Trino"] = lambda: not absence(settings)
     with ThreadPoolExecutor(len(parts)) as together:
-        found = dict(zip(parts, together.map(_answers, parts.values()), strict=True))
+        found = dict(zip(parts, together.map(lambda ask: ask(), parts.values()), strict=True))
     away = [name for name, answers in found.items() if not answers]
     if away:
         detail = f"no answer from {' and '.join(away)}; `lake status` says more, `lake up` starts what is down"

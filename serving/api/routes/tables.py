@@ -14,7 +14,7 @@ from pydantic import Field
 from catalog.tables import TABLES
 from serving.api.access import needs
 from serving.api.answering import Answering, Page
-from serving.api.filters import conditions, known, orderable
+from serving.api.filters import FLOATING, conditions, known, orderable
 from serving.api.heads import Head, Heads
 from serving.api.keys import Scope
 from serving.api.moments import past
@@ -24,7 +24,7 @@ from serving.api.routes.documented import answers
 from serving.rows import LakeTable
 
 router = APIRouter(prefix="/api/v1/tables", tags=["tables"], dependencies=[Depends(needs(Scope.TABLES))])
-BY = "_lake_by"
+BY, NAN = "_lake_by", "_lake_nan"
 LISTED_SECONDS = 5.0
 """How old what the list says of a table may be."""
 LISTED = pa.schema(
@@ -57,7 +57,11 @@ class RowsPage(Page):
     ] = []  # noqa: RUF012 - pydantic copies it
     order_by: Annotated[
         str | None,
-        Field(max_length=128, description="a column, `-` before it for descending; as the rows are stored when unset"),
+        Field(
+            max_length=128,
+            description="a column, `-` before it for descending; rows that this does not order, or all when unset,"
+            " come as they are stored, as the SQL engine counts that",
+        ),
     ] = None
 
 
@@ -104,14 +108,19 @@ def _question(head: Head, columns: Sequence[str], where: str, order_by: str | No
     """The reading of one table as a question; its name tells readings apart that differ in more than values."""
     places = (Order(FILE), Order(ROW))
     named = ", ".join(map(quoted, columns))
-    order: tuple[Order, ...] = places
+    order: tuple[Order, ...] = ()
     if order_by is not None:
         column = order_by.removeprefix("-")
-        orderable(column, head.columns)
-        named += f", {quoted(column)} as {BY}"
-        order = (Order(BY, descending=order_by.startswith("-")), *places)
+        kind, descending = orderable(column, head.columns), order_by.startswith("-")
+        by = quoted(column)
+        if kind in FLOATING:  # NaN stands above all numbers, but engines compare it in different ways
+            named += f", isnan({by}) as {NAN}"
+            by, order = f"case when not isnan({by}) then {by} end", (Order(NAN, descending),)
+        named += f", {by} as {BY}"
+        order = (*order, Order(BY, descending, kind), *places)
     sql = f"select {named}, {FILE}, {ROW} from lake_table where {where}"
     name = f"{head.table} {sha256(sql.encode()).hexdigest()[:16]}"
+    order = order or places
     return Question(name, sql, {"lake_table": head.table}, ("lake_table",), order, tuple(o.column for o in order))
 
 

@@ -14,5 +14,5 @@ select
 from correlation
 where origin = $origin
     and ($since::date is null or hour >= $since::date)
-    and ($until::date is null or hour < $until::date + 1)
+    and ($until::date is null or hour < $until::date + interval 1 day)
 group by weather_condition

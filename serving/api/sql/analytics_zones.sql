@@ -2,8 +2,8 @@
 -- Inputs: view metrics; $origin; $since, $until and $borough, or null for all.
 select
     location_id,
-    any_value(zone_name) as zone_name,
-    any_value(borough) as borough,
+    max(zone_name) as zone_name,
+    max(borough) as borough,
     count(*) filter (where total_pickups > 0) as days,
     sum(total_pickups)::bigint as total_pickups,
     sum(total_revenue) as total_revenue,

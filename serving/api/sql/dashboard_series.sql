@@ -6,13 +6,8 @@ known as (
     from trips
 ),
 hours as (
-    select unnest(
-        generate_series(
-            $now_until::timestamptz - to_hours($hours::bigint),
-            $now_until::timestamptz - to_hours(1),
-            to_hours(1)
-        )
-    ) as hour
+    select $now_until::timestamptz - ago.n * interval 1 hour as hour
+    from unnest(generate_series(1, $hours::bigint)) as ago (n)
 ),
 counted as (
     select
@@ -22,7 +17,7 @@ counted as (
         avg(fare_amount) as average_fare,
         count(distinct pickup_location_id) as active_zones
     from trips
-    where pickup_at >= $now_until::timestamptz - to_hours($hours::bigint)
+    where pickup_at >= $now_until::timestamptz - $hours::bigint * interval 1 hour
         and pickup_at < $now_until::timestamptz
     group by 1
 )

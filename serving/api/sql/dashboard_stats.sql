@@ -4,13 +4,13 @@ with
 bounds as (
     select
         $now_until::timestamptz as window_end,
-        $now_until::timestamptz - to_hours($hours::bigint) as window_start
+        $now_until::timestamptz - $hours::bigint * interval 1 hour as window_start
 ),
 windows as (
     -- the bounds stand here as values, so that files outside of them are not read
-    select *, pickup_at >= $now_until::timestamptz - to_hours($hours::bigint) as is_now
+    select *, pickup_at >= $now_until::timestamptz - $hours::bigint * interval 1 hour as is_now
     from trips
-    where pickup_at >= $now_until::timestamptz - 2 * to_hours($hours::bigint)
+    where pickup_at >= $now_until::timestamptz - 2 * $hours::bigint * interval 1 hour
         and pickup_at < $now_until::timestamptz
 ),
 everything as (

@@ -5,7 +5,7 @@ wanted as (
     select *
     from predictions
     where prediction_hour >= $now_from::timestamptz
-        and prediction_hour < $now_from::timestamptz + to_hours($hours_ahead::bigint)
+        and prediction_hour < $now_from::timestamptz + $hours_ahead::bigint * interval 1 hour
         and ($location_id::int is null or location_id = $location_id::int)
 ),
 newest as (

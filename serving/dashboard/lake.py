@@ -27,6 +27,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 MOMENT = "moment"
 """Key in the session's state: the UTC time that is looked at, None for the present."""
 REFRESH_SECONDS = 5
+SOON_SECONDS = 0.2
+"""After which a browser that has the figures asks for the rest."""
 Page = ParamSpec("Page")
 
 
@@ -59,6 +61,25 @@ def now() -> datetime:
 def refresh() -> int | None:
     """Seconds between two readings of a live part; the past needs none."""
     return REFRESH_SECONDS if moment() is None else None
+
+
+def figures_first() -> None:
+    """End a session's first page here, and let the browser ask for the rest as soon as it has come so far.
+
+    Charts and tables are a megabyte of code: a browser that has them to read already shows no figure for a second.
+    """
+    if not st.session_state.get("has figures"):
+        st.fragment(run_every=SOON_SECONDS)(_rest)()
+        st.stop()
+
+
+def _rest() -> None:
+    """First part of the page, and so run with it; then run alone, when the browser asks, which it may do twice."""
+    asks, has = st.session_state.get("asks"), st.session_state.get("has figures")
+    st.session_state["asks"] = True
+    if asks and not has:
+        st.session_state["has figures"] = True
+        st.rerun()
 
 
 def clock(when: datetime) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from serving.client import Stats
 from serving.dashboard import charts, shown
-from serving.dashboard.lake import as_of, client, clock, explained, refresh
+from serving.dashboard.lake import as_of, client, clock, explained, figures_first, refresh
 
 WINDOWS = {"6 hours": 6, "24 hours": 24, "7 days": 168}
 MEASURES = {
@@ -24,6 +24,7 @@ def show() -> None:
     hours = WINDOWS[str(window)]
     live = st.fragment(run_every=refresh())(explained(_figures))
     live(hours)
+    figures_first()
     measure = st.segmented_control("Measure", list(MEASURES), default="trips", required=True, wrap=True, key="measure")
     _series(hours, str(measure))
     st.subheader("Newest trips")

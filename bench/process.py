@@ -19,7 +19,8 @@ from catalog.settings import PREFIX, PROJECT, Settings
 from serving.api.keys import Keys, Scope
 
 START_SECONDS = 60.0
-PASSED_ON = ("state_dir", "port_offset", "postgres_port", "s3_port", "catalog_port", "trino_port", "api_engine")
+PASSED_ON = ("state_dir", "port_offset", "postgres_port", "s3_port", "catalog_port", "trino_port", "api_engine",
+             "api_query_seconds")  # fmt: skip
 
 
 @dataclass(frozen=True)

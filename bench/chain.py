@@ -109,6 +109,15 @@ class Chain:
                 )
             time.sleep(POLL_SECONDS)
 
+    def await_windows(self) -> None:
+        """Wait until the real-time tables are as far as the topic is now."""
+        target = max(topic_targets(self.settings, [self.topic])[self.topic].values())
+        deadline = time.monotonic() + STUCK_SECONDS
+        while max(self._status().get("realtime", {}).get("position", {}).values(), default=0) < target:
+            if time.monotonic() > deadline:
+                raise ComponentError("the real-time tables do not follow", remedy="lake status; lake logs stream")
+            time.sleep(POLL_SECONDS)
+
     def applied(self) -> int:
         """The next offset of the topic that the streaming job reports; 0 before its first report."""
         table = self._status().get("tables", {}).get(f"public.{TABLE}", {})

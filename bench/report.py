@@ -13,6 +13,7 @@ from bench.api import Served
 from bench.apply import Comparison, Result, Round
 from bench.batch import BatchCosts
 from bench.drain import Drain, Phase
+from bench.latency import Latency
 from bench.machine import Machine
 from bench.proof import Proof
 from bench.writers import WriterName
@@ -109,6 +110,24 @@ def drain_tables(drained: Drain) -> RenderableType:
         Text.from_markup(arrived),
         _memory(drained.peak_memory),
         *_machine(drained.machine),
+    )
+
+
+def latency_tables(run: Latency) -> RenderableType:
+    """Seconds from commit to visible, by table."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for place, heading in enumerate(("visible in", "changes", "median s", "95 % s", "largest s")):
+        table.add_column(heading, justify="left" if place == 0 else "right")
+    for name, seen in run.visible.items():
+        figures = (seen.median, seen.percentile_95, seen.largest)
+        table.add_row(name, f"{seen.events:,}", *(f"{seconds:.2f}" for seconds in figures))
+    spent = ", ".join(f"{name} {cpu / run.seconds:.2f}" for name, cpu in run.cpu_seconds.items() if cpu)
+    return Group(
+        Text(f"{run.changes:,} changes, {run.rate:g} a second for {run.seconds:.0f} s"),
+        table,
+        Text(f"processors kept busy: {spent}; {sum(run.cpu_seconds.values()) / run.seconds:.2f} in all"),
+        _memory(run.peak_memory),
+        *_machine(run.machine),
     )
 
 

@@ -1,4 +1,4 @@
-"""`lake bench apply`, `drain`, `api`, `batch` and `verify`: figures, never verdicts on time."""
+"""`lake bench`: figures, never verdicts on time."""
 
 from __future__ import annotations
 
@@ -82,6 +82,27 @@ def drain(
         found = run(load_settings(), changes, _one_of(Origin, origin), report)
     _show(drain_tables(found), drain_json(found), as_json)
     raise typer.Exit(0 if found.complete else 1)
+
+
+@bench.command()
+def latency(
+    rate: Annotated[float, typer.Option(min=1, help="Row changes a second.")] = 100.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long counted traffic lasts.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Time from commit in Postgres until mirror, windows and activity show a change, under steady traffic.
+
+    Needs the whole stack (`lake up`). The traffic is real: trips inserted, corrected and cancelled in the source,
+    where they stay. The times are read from the tables: a change is visible in the first snapshot past its offset.
+    """
+    from dataclasses import asdict
+
+    from bench.latency import measure
+    from bench.report import latency_tables
+
+    with _phases() as report:
+        found = measure(load_settings(), rate, seconds, report)
+    _show(latency_tables(found), asdict(found), as_json)
 
 
 @bench.command()

@@ -136,14 +136,15 @@ def _measure(
         for name, each in writers.items():
             report(f"{rows:,} rows: {'warm-up' if number == 0 else f'round {number} of {rounds}'}, {name.words}")
             each.ready(batch)
-            _settle(watched)
+            settle(watched)
             with watched.spending() as spending:
                 each.apply()
-            taken[name].append(_round(lake, name, spending))
+            taken[name].append(round_of(lake, name.table, spending))
     return [Result(name, rows, changes, all_[0], _median(all_[1:]), tuple(all_[1:])) for name, all_ in taken.items()]
 
 
-def _settle(watched: Watched) -> None:
+def settle(watched: Watched) -> None:
+    """Wait until the virtual machine rests."""
     deadline = time.monotonic() + LONGEST_SETTLE_SECONDS
     while time.monotonic() < deadline:
         with watched.spending() as idle:
@@ -152,8 +153,9 @@ def _settle(watched: Watched) -> None:
             return
 
 
-def _round(lake: Lake, name: WriterName, spending: Spending) -> Round:
-    summary = dict(lake.table(name.table).java.currentSnapshot().summary())
+def round_of(lake: Lake, identifier: str, spending: Spending) -> Round:
+    """What a batch took, and what its last commit wrote."""
+    summary = dict(lake.table(identifier).java.currentSnapshot().summary())
     counts = {key: int(value) for key, value in summary.items() if str(value).isdigit()}
     written = counts.get("added-data-files", 0) + counts.get("added-delete-files", 0)
     touched = counts.get("deleted-data-files", 0) + counts.get("added-delete-files", 0)

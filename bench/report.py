@@ -13,9 +13,11 @@ from bench.api import Served
 from bench.apply import Comparison, Result, Round
 from bench.batch import BatchCosts
 from bench.drain import Drain, Phase
+from bench.hard import Hard
 from bench.latency import Latency
 from bench.machine import Machine
 from bench.proof import Proof
+from bench.reads import Reads
 from bench.writers import WriterName
 
 _MIB = 1 << 20
@@ -57,6 +59,58 @@ def comparison_tables(comparison: Comparison) -> RenderableType:
         *_verdicts(comparison),
         _memory(comparison.peak_memory),
         *_machine(comparison.machine),
+    )
+
+
+def hard_json(run: Hard) -> dict[str, Any]:
+    """All figures of `lake bench apply --hard`."""
+    return {**asdict(run), "ratios": run.ratios(), "ratio": run.ratio}
+
+
+def hard_tables(run: Hard) -> RenderableType:
+    """What each batch cost in both cases."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("batch", "friendly CPU-s", "hard CPU-s", "x", "friendly s", "hard s", "hard: files", "touched"):
+        table.add_column(heading, justify="right")
+    for number, (friendly, hard) in enumerate(run.rounds, 1):
+        figures = (friendly.cpu, hard.cpu, hard.cpu / friendly.cpu, friendly.wall_seconds, hard.wall_seconds)
+        counts = (str(hard.files_written), str(hard.files_touched))
+        table.add_row(str(number), *(f"{figure:.2f}" for figure in figures), *counts)
+    cases = [
+        Text(
+            f"{case.name}: {case.keys.value} keys, {case.rows:,} rows in {case.files:,} files ({left:,} at the end),"
+            f" memory for keys {case.cache_bytes / _MIB:.1f} MiB"
+        )
+        for case, left in zip(run.cases, run.files_left, strict=True)
+    ]
+    verdict = "[green]both tables hold the same trips[/]" if run.equal else "[bold red]the tables differ[/]"
+    return Group(
+        Text(f"one batch: {run.changes:,} changes, uniform keys; small files merged after each, a warm-up left out"),
+        *cases,
+        table,
+        Text(f"all batches together: {run.ratio:.1f}x"),
+        Text.from_markup(verdict),
+        _memory(run.peak_memory),
+        *_machine(run.machine),
+    )
+
+
+def reads_tables(run: Reads) -> RenderableType:
+    """What a question takes of either table."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    headings = ("engine", "question", "changed s", "fresh s", "x", "changed CPU-s", "fresh CPU-s", "answers")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place in (0, 1, 7) else "right")
+    for each in run.reads:
+        figures = (each.changed_seconds, each.fresh_seconds, each.ratio, each.changed_cpu, each.fresh_cpu)
+        told = "[green]equal[/]" if each.equal else "[bold red]differ[/]"
+        table.add_row(each.engine, each.question, *(f"{figure:.2f}" for figure in figures), told)
+    made = f"{run.rows:,} rows after {run.epochs} epochs of {run.changes:,} random changes"
+    return Group(
+        Text(f"{made}: {run.files} files, {run.vectors} with a deletion vector; fresh: the same rows, sorted"),
+        table,
+        *([] if any(each.engine == "Trino" for each in run.reads) else [Text("Trino: not run")]),
+        *_machine(run.machine),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +57,21 @@ TRIPS = SourceTable(
 )
 
 
+class Keys(StrEnum):
+    """What kind of key a trip has. Integers lie in the order in which trips came, uuids in none."""
+
+    INTEGER = "integer"
+    UUID = "uuid"
+
+
+def source(keys: Keys) -> SourceTable:
+    """The source table with keys of a kind."""
+    if keys is Keys.INTEGER:
+        return TRIPS
+    key, *others = TRIPS.columns
+    return replace(TRIPS, columns=(replace(key, postgres="uuid"), *others))
+
+
 class Shape(StrEnum):
     """Where in the table the changed keys lie."""
 
@@ -76,29 +93,38 @@ class Batch:
         return images.append_column("op", pa.array(self.events.op, pa.string()))
 
 
-def trips(first: int, count: int) -> pa.Table:
-    """`count` trips with keys from `first` on."""
+def trips(first: int, count: int, keys: Keys = Keys.INTEGER) -> pa.Table:
+    """`count` trips with keys from number `first` on."""
     real = _real_trips()
     begin = first % len(real)
     repeated = pa.concat_tables([real] * ((begin + count) // len(real) + 1)).slice(begin, count)
-    keys = pa.array(np.arange(first, first + count, dtype=np.int64))
-    return repeated.set_column(0, TRIPS.arrow_schema.field(KEY), keys)
+    return _with_keys(repeated, np.arange(first, first + count, dtype=np.int64), keys)
 
 
-def batches(rows: int, changes: int, shape: Shape, seed: int = 1) -> Iterator[Batch]:
-    """Endless batches of `changes` changes to a table that began with the keys 0 … rows - 1."""
+def _with_keys(trips: pa.Table, numbers: np.ndarray, keys: Keys) -> pa.Table:
+    """The trips under the keys of these numbers; one number always has the same key."""
+    values = pa.array(numbers)
+    if keys is Keys.UUID:
+        digests = (hashlib.md5(number.tobytes(), usedforsecurity=False).digest() for number in numbers)
+        values = pa.array([str(UUID(bytes=digest)) for digest in digests])
+    return trips.set_column(0, source(keys).arrow_schema.field(KEY), values)
+
+
+def batches(rows: int, changes: int, shape: Shape, seed: int = 1, keys: Keys = Keys.INTEGER) -> Iterator[Batch]:
+    """Endless batches of `changes` changes to a table that began with the keys of numbers 0 … rows - 1."""
     random = np.random.default_rng(seed)
     next_key, next_offset = rows, 0
     while True:
         inserts = round(changes * INSERT_SHARE)
         old = _chosen(random, rows, changes - inserts, shape)
         deletes = max(0, old.size - round(changes * UPDATE_SHARE))
-        keys = np.concatenate([old, np.arange(next_key, next_key + inserts, dtype=np.int64)])
+        numbers = np.concatenate([old, np.arange(next_key, next_key + inserts, dtype=np.int64)])
         ops = np.array(["d"] * deletes + ["u"] * (old.size - deletes) + ["c"] * inserts)
-        order = random.permutation(keys.size)
+        order = random.permutation(numbers.size)
         next_key += inserts
-        next_offset += keys.size
-        yield Batch(_events(random, keys[order], ops[order], next_offset - keys.size), next_offset)
+        next_offset += numbers.size
+        events = _events(random, numbers[order], ops[order], next_offset - numbers.size, keys)
+        yield Batch(events, next_offset)
 
 
 def _chosen(random: np.random.Generator, rows: int, count: int, shape: Shape) -> np.ndarray:
@@ -112,11 +138,11 @@ def _chosen(random: np.random.Generator, rows: int, count: int, shape: Shape) ->
     return random.permutation(np.concatenate(parts))
 
 
-def _events(random: np.random.Generator, keys: np.ndarray, ops: np.ndarray, first_offset: int) -> Events:
-    count = keys.size
+def _events(random: np.random.Generator, numbers: np.ndarray, ops: np.ndarray, first_offset: int, keys: Keys) -> Events:
+    count = numbers.size
     gone = pa.array(ops == "d")
     images = _real_trips().take(pa.array(random.integers(0, len(_real_trips()), count)))
-    images = images.set_column(0, TRIPS.arrow_schema.field(KEY), pa.array(keys))
+    images = _with_keys(images, numbers, keys)
     fare = images.schema.get_field_index("fare_amount")
     cents = pa.array(random.integers(250, 9000, count)).cast(pa.decimal128(19, 0))
     fares = pc.divide(cents, pa.scalar(100, pa.decimal128(3, 0))).cast(pa.decimal128(10, 2), safe=False)

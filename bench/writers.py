@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
 import pyarrow.parquet as parquet
 from pyspark.sql import SparkSession
 
-from bench.trips import KEY, TRIPS, Batch, trips
+from bench.trips import KEY, TRIPS, Batch, Keys, source, trips
 from catalog.positions import PartitionPosition, Position
 from catalog.settings import CATALOG, Settings
+from catalog.source import SourceTable
 from catalog.tables.cdc import TABLE_PROPERTIES, create_table, mirror_schema
 from streaming.files import KeyCache
 from streaming.iceberg import IcebergTable, Lake
 from streaming.merging import merge_mirror
 from streaming.mirror import Mirror
 from streaming.shape import shaped
-from streaming.store import WrittenFile
 
 NAMESPACE = "bench"
 ROWS_PER_FILE = 1_000_000
@@ -68,10 +69,9 @@ class Writer(Protocol):
 class KeyLookup:
     """The stream's writer as the stream calls it, small files merged after each batch."""
 
-    def __init__(self, lake: Lake, settings: Settings, threads: ThreadPoolExecutor) -> None:
-        table = lake.table(WriterName.LOOKUP.table)
-        self._small_files = settings.small_files
-        self._mirror = Mirror(table, TRIPS, KeyCache(settings.key_cache_bytes), threads)
+    def __init__(self, table: IcebergTable, keys: Keys, small_files: int, cache: KeyCache, threads: Executor) -> None:
+        self._small_files = small_files
+        self._mirror = Mirror(table, source(keys), cache, threads)
         self._mirror.load()
 
     def ready(self, batch: Batch) -> None:
@@ -101,22 +101,36 @@ class SparkMerge:
         self._spark.sql(self._statement)
 
 
-def writer(name: WriterName, lake: Lake, settings: Settings, folder: Path, threads: ThreadPoolExecutor) -> Writer:
+def writer(name: WriterName, lake: Lake, settings: Settings, folder: Path, threads: Executor) -> Writer:
     """The writer of this name over its table, which is loaded."""
     if name is WriterName.LOOKUP:
-        return KeyLookup(lake, settings, threads)
+        cache = KeyCache(settings.key_cache_bytes)
+        return KeyLookup(lake.table(name.table), Keys.INTEGER, settings.small_files, cache, threads)
     return SparkMerge(lake.spark, name, folder)
 
 
 def load(lake: Lake, names: Sequence[WriterName], rows: int) -> None:
     """Make each writer's table with the same `rows` trips; the data files are written once and shared."""
-    lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{NAMESPACE}")
+    tables = []
     for name in names:
         mode = "copy-on-write" if name is WriterName.MERGE_COW else "merge-on-read"
-        properties = {**TABLE_PROPERTIES, "write.merge.mode": mode}
-        lake.create(create_table(f"{CATALOG}.{name.table}", mirror_schema(TRIPS), properties=properties))
-    tables = [lake.table(name.table) for name in names]
-    files = _write(lake, tables[0], rows)
+        tables.append(make(lake, name.table, TRIPS, {"write.merge.mode": mode}))
+    starts = range(0, rows, ROWS_PER_FILE)
+    fill(tables, (trips(start, min(ROWS_PER_FILE, rows - start)) for start in starts))
+
+
+def make(lake: Lake, identifier: str, source: SourceTable, properties: Mapping[str, str] | None = None) -> IcebergTable:
+    """An empty table of the benchmark's namespace, as the stream makes a mirror."""
+    lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{NAMESPACE}")
+    known = {**TABLE_PROPERTIES, **(properties or {})}
+    lake.create(create_table(f"{CATALOG}.{identifier}", mirror_schema(source), properties=known))
+    return lake.table(identifier)
+
+
+def fill(tables: Sequence[IcebergTable], parts: Iterable[pa.Table]) -> None:
+    """Give every table the same data files, one for each part, in one commit."""
+    first = tables[0]
+    files = [first.lake.store.write_parquet(first.data_location, shaped(part, first.arrow_schema)) for part in parts]
     for table in tables:
         table.row_delta(_position(0), None, added=[table.data_file(file) for file in files])
 
@@ -131,12 +145,6 @@ def drop(lake: Lake) -> None:
         # PURGE would look for the files in metadata, which does not name all of them any more
         table.io().deletePrefix(f"{table.location()}/")
     lake.spark.sql(f"DROP NAMESPACE {CATALOG}.{NAMESPACE}")
-
-
-def _write(lake: Lake, table: IcebergTable, rows: int) -> list[WrittenFile]:
-    starts = range(0, rows, ROWS_PER_FILE)
-    parts = (trips(start, min(ROWS_PER_FILE, rows - start)) for start in starts)
-    return [lake.store.write_parquet(table.data_location, shaped(part, table.arrow_schema)) for part in parts]
 
 
 def _position(next_offset: int) -> Position:

@@ -40,6 +40,10 @@ def apply(
         str, typer.Option(help="uniform, or recent: 90 % of the changes on the newest 5 % of keys.")
     ] = "uniform",
     writers: Annotated[str, typer.Option(help="Which to compare.")] = "lookup,merge-v3,merge-cow",
+    hard: Annotated[
+        bool, typer.Option("--hard", help="Key lookup alone: uuids, small files, little memory, beside the easy case.")
+    ] = False,
+    files: Annotated[int, typer.Option(min=1, help="Files of the hard case's table.")] = 3_600,
     as_json: Json = False,
 ) -> None:
     """Compare what a batch of changes costs: key lookup, MERGE merge-on-read (v3), MERGE copy-on-write.
@@ -48,7 +52,10 @@ def apply(
     in turns, and their tables are compared at the end. Namespace `bench` is dropped before and after.
 
     [bold]lake bench apply --rows 1000000,30000000 --writers lookup[/]  how the cost grows with the table
+    [bold]lake bench apply --hard --rows 1000000[/]  what a table costs that has everything against it
     """
+    if hard:
+        _apply_hard(_number(rows.split(",")[0]), files, changes, rounds, as_json)
     from bench.apply import compare
     from bench.report import comparison_json, comparison_tables
     from bench.trips import Shape
@@ -60,6 +67,40 @@ def apply(
         found = compare(load_settings(), sizes, changes, rounds, _one_of(Shape, shape), names, report)
     _show(comparison_tables(found), comparison_json(found), as_json)
     raise typer.Exit(0 if all(found.equal.values()) else 1)
+
+
+def _apply_hard(rows: int, files: int, changes: int, rounds: int, as_json: bool) -> None:
+    from bench.hard import compare
+    from bench.report import hard_json, hard_tables
+
+    with _phases() as report:
+        found = compare(load_settings(), rows, files, changes, rounds, report)
+    _show(hard_tables(found), hard_json(found), as_json)
+    raise typer.Exit(0 if found.equal else 1)
+
+
+@bench.command()
+def read(
+    rows: Annotated[int, typer.Option(min=1000, help="Rows of the table.")] = 1_000_000,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of random changes that it goes through.")] = 20,
+    changes: Annotated[int, typer.Option(min=1, help="Changes of an epoch.")] = 10_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Reads counted, after one that is not.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Time reads of a table after epochs of random changes, beside the same rows written afresh.
+
+    DuckDB and Spark are asked, and Trino where it runs. Needs the store, the REST catalog and Postgres behind it.
+    Namespace `bench` is dropped before and after.
+    """
+    from dataclasses import asdict
+
+    from bench.reads import measure
+    from bench.report import reads_tables
+
+    with _phases() as report:
+        found = measure(load_settings(), rows, epochs, changes, rounds, report)
+    _show(reads_tables(found), {**asdict(found), "ratios": [each.ratio for each in found.reads]}, as_json)
+    raise typer.Exit(0 if all(each.equal for each in found.reads) else 1)
 
 
 @bench.command()

@@ -76,6 +76,34 @@ def test_tables_that_differ_are_told(stack):
     assert json.loads(done.stdout) == {"equal": {"500": False}}
 
 
+def test_the_unfriendly_case_is_measured_beside_the_friendly_one(stack):
+    done = stack.lake(
+        "bench", "apply", "--hard", "--rows", "3000", "--files", "40", "--changes", "300", "--rounds", "2", "--json"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    hard = json.loads(done.stdout)
+    assert hard["equal"] is True and len(hard["ratios"]) == len(hard["rounds"]) == 2 and hard["ratio"] > 0
+    assert [(case["keys"], case["files"]) for case in hard["cases"]] == [("integer", 1), ("uuid", 40)]
+    assert hard["files_left"][1] < 40, "small files are merged"
+
+
+def test_a_changed_table_is_read_beside_a_fresh_one(stack):
+    done = stack.lake("bench", "read", "--rows", "3000", "--epochs", "3", "--changes", "300", "--rounds", "1", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    read = json.loads(done.stdout)
+    assert {each["engine"] for each in read["reads"]} >= {"DuckDB", "Spark"}
+    assert all(each["equal"] and each["fresh_seconds"] > 0 for each in read["reads"]) and read["vectors"] > 0
+
+
+def test_latency_is_read_from_every_table(stack):
+    done = stack.lake("bench", "latency", "--seconds", "3", "--rate", "50", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    latency = json.loads(done.stdout)
+    assert latency["visible"].keys() == {"taxi_cdc.trips", "realtime.trip_aggregations", "realtime.zone_activity"}
+    assert all(0 < seen["median"] <= seen["largest"] and seen["events"] for seen in latency["visible"].values())
+    assert {"stream", "stream (JVM)", "connect", "kafka", "postgres", "store"} <= latency["cpu_seconds"].keys()
+
+
 @pytest.mark.parametrize("origin", ["kafka", "postgres"])
 def test_a_backlog_is_timed(stack, origin):
     done = stack.lake("bench", "drain", "--changes", "2000", "--from", origin, "--json", seconds=600)

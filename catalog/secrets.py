@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from catalog.errors import ConfigurationError
+
 FILE_NAME = "secrets.json"
 
 
@@ -41,9 +43,17 @@ class Secrets(BaseModel):
 
 
 def load_secrets(state_dir: Path) -> Secrets:
-    """Read the secrets of this state folder; generate and save those that are missing."""
+    """Read the secrets of this state folder; generate and save those that are missing.
+
+    Raises ConfigurationError for a file that this version cannot read.
+    """
     path = state_dir / FILE_NAME
     known = json.loads(path.read_text()) if path.exists() else {}
+    if unknown := known.keys() - Secrets.model_fields.keys():
+        raise ConfigurationError(
+            f"{path} holds {', '.join(sorted(unknown))}: a later version of the lakehouse wrote it",
+            remedy="use that version, or another LAKE_STATE_DIR",
+        )
     loaded = Secrets(**known)
     if loaded.model_dump() != known:
         state_dir.mkdir(parents=True, exist_ok=True)

@@ -102,3 +102,12 @@ def test_a_given_password_takes_the_place_of_a_generated_one(environment):
     assert settings.secrets.taxi != "5ubst1tute"
     assert "5ubst1tute" not in repr(settings)
     assert "password=5ubst1tute" in settings.source_dsn("cdc")
+
+
+def test_secrets_of_a_later_version_are_named_and_left_alone(tmp_path):
+    path = tmp_path / "secrets.json"
+    path.write_text(json.dumps(written := {**load_secrets(tmp_path).model_dump(), "of_tomorrow": "hidden"}))
+    with pytest.raises(ConfigurationError, match=r"holds of_tomorrow: a later version") as refused:
+        load_secrets(tmp_path)
+    assert "hidden" not in str(refused.value)
+    assert json.loads(path.read_text()) == written

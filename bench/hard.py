@@ -22,9 +22,8 @@ from catalog.session import spark_session
 from catalog.settings import CATALOG, Settings
 from streaming.files import KeyCache
 from streaming.iceberg import IcebergTable, Lake
+from streaming.keys import bytes_of_a_row
 
-KEY_BYTES = {Keys.INTEGER: 8, Keys.UUID: 20}
-"""Of one row in memory: the number that is searched; of a digest both halves and the row's place."""
 CACHE_SHARE = 0.25
 
 Report = Callable[[str], None]
@@ -85,7 +84,9 @@ def compare(
     report("starting Spark")
     lake = Lake(spark_session(settings, "lakehouse bench"), settings)
     friendly = Case("friendly", Keys.INTEGER, rows, max(1, rows // ROWS_PER_FILE), settings.key_cache_bytes)
-    against = Case("hard", Keys.UUID, rows, files, round(CACHE_SHARE * KEY_BYTES[Keys.UUID] * rows))
+    uuids = source(Keys.UUID)
+    needed = bytes_of_a_row(uuids.arrow_schema, uuids.key) * rows
+    against = Case("hard", Keys.UUID, rows, files, round(CACHE_SHARE * needed))
     cases = (friendly, against)
     watched = Watched.of(settings, COMPONENTS, ourselves=OURSELVES)
     watched.forget_peaks()

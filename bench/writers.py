@@ -19,6 +19,7 @@ from catalog.source import SourceTable
 from catalog.tables.cdc import TABLE_PROPERTIES, create_table, mirror_schema
 from streaming.files import KeyCache
 from streaming.iceberg import IcebergTable, Lake
+from streaming.marking import TaskMarking
 from streaming.merging import merge_mirror
 from streaming.mirror import Mirror
 from streaming.shape import shaped
@@ -35,9 +36,10 @@ when not matched and b.op <> 'd' then insert *
 
 
 class WriterName(StrEnum):
-    """`lookup` is the stream's own writer, the others are Spark's MERGE."""
+    """`lookup` and `tasks` are the stream's own writer, in the driver and in Spark tasks; the others are MERGE."""
 
     LOOKUP = "lookup"
+    TASKS = "tasks"
     MERGE_V3 = "merge-v3"
     MERGE_COW = "merge-cow"
 
@@ -46,6 +48,7 @@ class WriterName(StrEnum):
         """What it is."""
         return {
             "lookup": "key lookup",
+            "tasks": "key lookup as Spark tasks",
             "merge-v3": "Spark MERGE, merge-on-read v3",
             "merge-cow": "Spark MERGE, copy-on-write",
         }[self.value]
@@ -69,9 +72,17 @@ class Writer(Protocol):
 class KeyLookup:
     """The stream's writer as the stream calls it, small files merged after each batch."""
 
-    def __init__(self, table: IcebergTable, keys: Keys, small_files: int, cache: KeyCache, threads: Executor) -> None:
+    def __init__(
+        self,
+        table: IcebergTable,
+        keys: Keys,
+        small_files: int,
+        cache: KeyCache,
+        threads: Executor,
+        tasks: TaskMarking | None = None,
+    ) -> None:
         self._small_files = small_files
-        self._mirror = Mirror(table, source(keys), cache, threads)
+        self._mirror = Mirror(table, source(keys), cache, threads, tasks)
         self._mirror.load()
 
     def ready(self, batch: Batch) -> None:
@@ -106,6 +117,9 @@ def writer(name: WriterName, lake: Lake, settings: Settings, folder: Path, threa
     if name is WriterName.LOOKUP:
         cache = KeyCache(settings.key_cache_bytes)
         return KeyLookup(lake.table(name.table), Keys.INTEGER, settings.small_files, cache, threads)
+    if name is WriterName.TASKS:
+        tasks, nothing_held = TaskMarking(lake.spark, lake.store), KeyCache(0)
+        return KeyLookup(lake.table(name.table), Keys.INTEGER, settings.small_files, nothing_held, threads, tasks)
     return SparkMerge(lake.spark, name, folder)
 
 

@@ -32,6 +32,7 @@ from streaming.errands import FAILURES, Errands
 from streaming.files import KeyCache
 from streaming.following import Following
 from streaming.iceberg import Lake
+from streaming.marking import TaskMarking
 from streaming.offsets import epoch_ranges, record_count
 from streaming.opening import Opener, check_topic
 from streaming.quarantine import Quarantine
@@ -62,6 +63,7 @@ class Driver:
         self._inside = ThreadPoolExecutor(16, "write")
         self._lookup = ThreadPoolExecutor(8, "lookup")
         self._cache = KeyCache(settings.key_cache_bytes)
+        self._tasks = TaskMarking(spark, self.lake.store)
         self._ending = threading.Event()
         self._changed = threading.Event()
         self._checkpoints = settings.state_dir / "checkpoints"
@@ -148,7 +150,7 @@ class Driver:
             if table not in self.stopped:
                 self._stop_table(table, TableStoppedError(table, str(reason.args[0]), remedy=reason.remedy))
         topics = self.audit.read(list(sources))
-        opener = Opener(self.lake, self.schemas, self._cache, self._lookup)
+        opener = Opener(self.lake, self.schemas, self._cache, self._lookup, self._tasks)
 
         def opened(name: str) -> TableStream | TableStoppedError | None:
             try:

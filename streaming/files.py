@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from pyroaring import BitMap
 
-from streaming.iceberg import LiveFile, Vector
+from streaming.iceberg import LiveFile
 from streaming.keys import FileKeys
-from streaming.puffin import read_vector
+from streaming.puffin import Vector
 from streaming.store import Store
 
 Bound = int | bytes
@@ -48,13 +48,11 @@ class MirrorFile:
     def deleted(self, store: Store) -> BitMap:
         """Its deleted rows."""
         if self._deleted is None:
-            vector = self.vector
-            content = store.read_bytes(vector.path, vector.offset, vector.length) if vector else None
-            self._deleted = read_vector(content) if content else BitMap()
+            self._deleted = store.read_deleted(self.vector)
         return self._deleted
 
-    def replaced(self, vector: Vector, deleted: BitMap) -> MirrorFile:
-        """The same file after a commit that gave it a new vector."""
+    def replaced(self, vector: Vector, deleted: BitMap | None) -> MirrorFile:
+        """The same file after a commit that gave it a new vector; None when its rows were not brought along."""
         live = LiveFile(**{**self.live.__dict__, "vector": vector})
         return MirrorFile(live, self.lower, self.upper, deleted)
 
@@ -148,6 +146,11 @@ class FileCache(Generic[Held]):
         found = read()
         self.put(path, found)
         return found
+
+    def holds(self, path: str) -> bool:
+        """Whether a file is held."""
+        with self._lock:
+            return path in self._files
 
     def put(self, path: str, found: Held) -> None:
         """Hold what was read of a file, dropping others if need be."""

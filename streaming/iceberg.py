@@ -24,6 +24,7 @@ from catalog.errors import ComponentError, StaleSnapshotError
 from catalog.positions import Position, SnapshotEntry, position_of, saved_position
 from catalog.settings import CATALOG, Settings
 from catalog.tables.cdc import NEXT_GENERATION, POSITION_PROPERTY
+from streaming.puffin import Vector
 from streaming.store import Store, WrittenFile
 
 log = structlog.get_logger()
@@ -32,18 +33,6 @@ MAIN = "main"
 DRIVER_PROPERTY = "lake.driver"
 COMMIT_PROPERTY = "lake.commit"
 _REFUSED = ("CommitFailedException", "ValidationException")
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A deletion vector in the table: its Puffin file and the data file it belongs to."""
-
-    path: str
-    file_size: int
-    cardinality: int
-    data_file: str
-    offset: int
-    length: int
 
 
 @dataclass(frozen=True)

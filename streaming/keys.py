@@ -8,6 +8,7 @@ of 10^9 rows share a digest with a probability below 10^-20, and no key can be m
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,12 @@ class KeyNumbers:
             if self.second is not None:
                 new[1:] |= self.second[1:] != self.second[:-1]
         return new
+
+
+def bytes_of_a_row(rows: pa.Schema, key: Sequence[str]) -> int:
+    """Memory that a row's key takes: the number that is searched, or both halves of a digest and the row's place."""
+    exact = len(key) == 1 and pa.types.is_integer(rows.field(key[0]).type)
+    return 8 if exact else 20
 
 
 def key_numbers(keys: pa.Table) -> KeyNumbers:

@@ -18,7 +18,6 @@ from catalog.errors import StaleSnapshotError
 from streaming.changelog import Changelog
 from streaming.iceberg import LiveFile, written_live
 from streaming.mirror import Mirror
-from streaming.puffin import read_vector
 from streaming.shape import shaped
 from streaming.writer import TableWriter
 
@@ -109,7 +108,7 @@ def _live_rows(writer: TableWriter, files: Sequence[LiveFile]) -> pa.Table:
     for file in files:
         rows = store.read_parquet(file.path)
         if file.vector is not None:
-            deleted = read_vector(store.read_bytes(file.vector.path, file.vector.offset, file.vector.length))
+            deleted = store.read_deleted(file.vector)
             alive = np.ones(file.rows, dtype=bool)
             alive[np.fromiter(deleted, dtype=np.int64, count=len(deleted))] = False
             rows = rows.filter(pa.array(alive))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,30 +19,29 @@ from catalog.errors import TableStoppedError
 from catalog.positions import Copy, Position
 from catalog.source import SourceTable
 from catalog.tables.cdc import NEXT_GENERATION
-from streaming import puffin
 from streaming.envelope import Events
 from streaming.files import KeyCache, MirrorFile, WantedRange, mirror_file
 from streaming.folding import Change, Missing, fold
-from streaming.iceberg import MAIN, IcebergTable, LiveFile, Vector, written_live
-from streaming.keys import FileKeys, KeyNumbers, key_numbers
+from streaming.iceberg import MAIN, IcebergTable, LiveFile, written_live
+from streaming.keys import FileKeys, KeyNumbers, bytes_of_a_row, key_numbers
+from streaming.marking import TaskMarking, mark
 from streaming.shape import shaped
 from streaming.writer import TableWriter
-
-
-@dataclass(frozen=True)
-class _Touched:
-    """A file with rows to delete, old and new ones together."""
-
-    file: MirrorFile
-    deleted: BitMap
 
 
 class Mirror(TableWriter):
     """Applies folded events. While a copy is under way it writes to the branch of the next generation."""
 
-    def __init__(self, table: IcebergTable, source: SourceTable, cache: KeyCache, pool: Executor) -> None:
+    def __init__(
+        self,
+        table: IcebergTable,
+        source: SourceTable,
+        cache: KeyCache,
+        pool: Executor,
+        tasks: TaskMarking | None = None,
+    ) -> None:
         super().__init__(table)
-        self.source, self._cache, self._pool = source, cache, pool
+        self.source, self._cache, self._pool, self._tasks = source, cache, pool, tasks
         self._store = table.lake.store
         self._is_new = False
         self.files: dict[str, MirrorFile] = {}
@@ -122,22 +121,20 @@ class Mirror(TableWriter):
 
     def _commit(self, change: Change, position: Position) -> int:
         files = {} if change.truncate else self.files
-        touched = self._touched(change, files.values())
         rows = self._with_old_values(change, files)
+        marked = self._marked(change, files.values())
         added = self._write_rows(rows) if len(rows) else None
         new_files = [added.live.java] if added else []
         facts = {"lake.upserted": str(len(rows)), "lake.keys": str(len(change.touched))}
         if change.truncate:
             head = self.table.overwrite(position, self.head, added=new_files, branch=self.branch, facts=facts)
-            marked: Sequence[MirrorFile] = ()
         else:
-            marked = list(self._pool.map(self._write_vector, touched))
             vectors = [
                 (
                     self.table.delete_file(new.vector),
-                    self.table.delete_file(old.file.vector) if old.file.vector else None,
+                    self.table.delete_file(old.vector) if old.vector else None,
                 )
-                for new, old in zip(marked, touched, strict=True)
+                for old, new in marked
                 if new.vector is not None
             ]
             head = self.table.row_delta(
@@ -148,7 +145,7 @@ class Mirror(TableWriter):
                 branch=self.branch,
                 facts=facts,
             )
-        self.files = {**files, **{file.path: file for file in marked}}
+        self.files = {**files, **{file.path: file for _, file in marked}}
         if added:
             self.files[added.path] = added
         return head
@@ -165,28 +162,34 @@ class Mirror(TableWriter):
             rows, places = rows[alive], places[alive]
         return rows, places
 
-    def _touched(self, change: Change, files: Iterable[MirrorFile]) -> list[_Touched]:
+    def _marked(self, change: Change, files: Iterable[MirrorFile]) -> list[tuple[MirrorFile, MirrorFile]]:
+        """The files that hold a changed key, before and after they got a vector that deletes it."""
         if not len(change.touched):
             return []
         wanted = WantedRange(change.keys[self.source.key[0]])
-        candidates = [file for file in files if file.alive and wanted.may_be_in(file)]
+        here, there = self._divided([file for file in files if file.alive and wanted.may_be_in(file)])
+        location = self.table.data_location
 
-        def look(file: MirrorFile) -> _Touched | None:
-            rows, _ = self._keys_of(file).find(change.touched)
-            if not rows.size:
-                return None
+        def look(file: MirrorFile) -> tuple[MirrorFile, MirrorFile] | None:
             before = file.deleted(self._store)
-            after = before | BitMap(rows)
-            return _Touched(file, after) if len(after) > len(before) else None
+            found = mark(self._store, location, file.path, self._keys_of(file), change.touched, before)
+            return found and (file, file.replaced(*found))
 
-        return [found for found in self._pool.map(look, candidates) if found is not None]
+        marked = [found for found in self._pool.map(look, here) if found is not None]
+        if self._tasks and there:
+            by_path = {file.path: file for file in there}
+            places = [(file.path, file.vector) for file in there]
+            vectors = self._tasks.mark_all(location, self.source.key, change.touched, places)
+            marked += [(by_path[new.data_file], by_path[new.data_file].replaced(new, None)) for new in vectors]
+        return marked
 
-    def _write_vector(self, touched: _Touched) -> MirrorFile:
-        touched.deleted.run_optimize()
-        content, length = puffin.vector_file(touched.deleted, touched.file.path)
-        written = self._store.write_vector(self.table.data_location, content, len(touched.deleted))
-        vector = Vector(written.path, written.size, written.rows, touched.file.path, puffin.OFFSET, length)
-        return touched.file.replaced(vector, touched.deleted)
+    def _divided(self, files: list[MirrorFile]) -> tuple[list[MirrorFile], list[MirrorFile]]:
+        """The files for the driver, and for tasks those whose keys are not held and would not fit."""
+        unknown = [file for file in files if not self._cache.holds(file.path)]
+        needed = sum(file.live.rows for file in unknown) * bytes_of_a_row(self.source.arrow_schema, self.source.key)
+        if self._tasks is None or needed <= self._cache.limit:
+            return files, []
+        return [file for file in files if self._cache.holds(file.path)], unknown
 
     def _write_rows(self, rows: pa.Table) -> MirrorFile:
         """Write rows in key order to one data file, and hold its keys."""

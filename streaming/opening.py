@@ -13,6 +13,7 @@ from streaming.changelog import Changelog
 from streaming.files import KeyCache
 from streaming.history_views import keep_history_view
 from streaming.iceberg import Lake
+from streaming.marking import TaskMarking
 from streaming.mirror import Mirror
 from streaming.quarantine import Quarantine
 from streaming.schemas import SourceSchemas
@@ -22,8 +23,8 @@ from streaming.table import TableStream
 class Opener:
     """Opens tables for one run of the streaming query."""
 
-    def __init__(self, lake: Lake, schemas: SourceSchemas, cache: KeyCache, pool: Executor) -> None:
-        self._lake, self._schemas, self._cache, self._pool = lake, schemas, cache, pool
+    def __init__(self, lake: Lake, schemas: SourceSchemas, cache: KeyCache, pool: Executor, tasks: TaskMarking) -> None:
+        self._lake, self._schemas, self._cache, self._pool, self._tasks = lake, schemas, cache, pool, tasks
 
     def open(self, source: SourceTable, topic: Topic | None, quarantine: Quarantine) -> TableStream | None:
         """Load changelog and mirror and compare them with the topic; None while there is neither topic nor position.
@@ -34,7 +35,7 @@ class Opener:
         table = self._lake.table(source.mirror)
         persisted = table.property(SOURCE_PROPERTY)
         known = SourceTable.from_json(persisted) if persisted else source
-        mirror = Mirror(table, known, self._cache, self._pool)
+        mirror = Mirror(table, known, self._cache, self._pool, self._tasks)
         changelog = Changelog(self._lake.table(source.changelog))
         for writer in (changelog, mirror):
             try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from dataclasses import dataclass
 
 from pyroaring import BitMap
 
@@ -19,6 +20,18 @@ _POSITION_FIELD_ID = 2147483645
 
 OFFSET = len(_FILE_MAGIC)
 """Where the only blob of a file starts."""
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A deletion vector in the table: its Puffin file and the data file it belongs to."""
+
+    path: str
+    file_size: int
+    cardinality: int
+    data_file: str
+    offset: int
+    length: int
 
 
 def vector_file(deleted: BitMap, data_file: str) -> tuple[bytes, int]:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyroaring import BitMap
 
 from catalog.files import s3_files
 from catalog.settings import Settings
 from streaming.keys import FileKeys, key_numbers
+from streaming.puffin import Vector, read_vector
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Store:
             parquet = pq.ParquetFile(file)
             held = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
             return parquet.read(columns=held)
+
+    def read_deleted(self, vector: Vector | None) -> BitMap:
+        """The deleted rows that a vector names; none without one."""
+        return read_vector(self.read_bytes(vector.path, vector.offset, vector.length)) if vector else BitMap()
 
     def read_bytes(self, path: str, offset: int, length: int) -> bytes:
         """A part of a file."""

@@ -2,8 +2,9 @@
 
 import pytest
 
-from streaming.iceberg import LiveFile, Vector
+from streaming.iceberg import LiveFile
 from streaming.merging import due, size_class
+from streaming.puffin import Vector
 
 KIB, MIB = 1 << 10, 1 << 20
 

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from catalog.errors import ComponentError, StaleSnapshotError
 from catalog.positions import REPLACE, Position, SnapshotEntry, position_of, saved_position
 from catalog.tables.cdc import NEXT_GENERATION, POSITION_PROPERTY
-from streaming.iceberg import MAIN, LiveFile, Vector
-from streaming.puffin import read_vector
+from streaming.iceberg import MAIN, LiveFile
+from streaming.puffin import Vector
 from streaming.store import WrittenFile
 from streaming_model.store import Files
 
@@ -219,8 +219,7 @@ class Table:
         found: list[dict[str, Any]] = []
         head = self.head(branch)
         for file, vector in self.metadata.snapshots[head].files.values() if head else ():
-            content = self.lake.store.read_bytes(vector.path, vector.offset, vector.length) if vector else None
-            deleted = set(read_vector(content)) if content else set()
+            deleted = set(self.lake.store.read_deleted(vector))
             rows = self.lake.store.read_parquet(file.path).to_pylist()
             found += [row for place, row in enumerate(rows) if place not in deleted]
         return found

@@ -14,6 +14,7 @@ from catalog.positions import OffsetRange, Position
 from catalog.tables.cdc import QUARANTINE_SCHEMA, changelog_schema, mirror_schema
 from streaming.changelog import Changelog
 from streaming.files import KeyCache
+from streaming.marking import mark_all
 from streaming.merging import merge_changelog, merge_mirror
 from streaming.mirror import Mirror
 from streaming.quarantine import Quarantine
@@ -50,6 +51,16 @@ class Turns(Executor):
             self._held()
             self._held = None
         return future
+
+
+class TasksInPlace:
+    """Does at once what tasks would do."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def mark_all(self, *work: Any) -> list[Any]:
+        return list(mark_all(self._store, *work))
 
 
 class UnchangedSchemas:
@@ -119,7 +130,8 @@ class Driver:
         process = Process(self._warehouse)
         mirror_table, changelog_table, quarantine_table = tables(process, self._source)
         table = self._source.table
-        mirror: Any = Mirror(mirror_table, table, KeyCache(self._cache), Turns())
+        tasks: Any = TasksInPlace(process.store)
+        mirror: Any = Mirror(mirror_table, table, KeyCache(self._cache), Turns(), tasks)
         if self._as_dict:
             mirror = DictMirror(mirror_table, table)
         changelog, quarantine = Changelog(changelog_table), Quarantine(quarantine_table)

@@ -7,8 +7,10 @@ from itertools import count
 from typing import Any
 
 import pyarrow as pa
+from pyroaring import BitMap
 
 from streaming.keys import FileKeys, key_numbers
+from streaming.puffin import Vector, read_vector
 from streaming.store import WrittenFile
 
 
@@ -37,6 +39,9 @@ class Files:
 
     def read_keys(self, path: str, columns: Sequence[str]) -> FileKeys:
         return FileKeys.of(key_numbers(self.read_parquet(path, columns)))
+
+    def read_deleted(self, vector: Vector | None) -> BitMap:
+        return read_vector(self.read_bytes(vector.path, vector.offset, vector.length)) if vector else BitMap()
 
     def read_bytes(self, path: str, offset: int, length: int) -> bytes:
         return bytes(self._content[path][offset : offset + length])

@@ -120,10 +120,15 @@ class Chain:
 
     def applied(self) -> int:
         """The next offset of the topic that the streaming job reports; 0 before its first report."""
-        table = self._status().get("tables", {}).get(f"public.{TABLE}", {})
+        table = self.state(f"public.{TABLE}")
         if table.get("state") == "stopped":
             raise ComponentError(f"public.{TABLE} is stopped: {table['reason']}", remedy=table["remedy"])
         return max(table.get("position", {}).values(), default=0)
+
+    def state(self, table: str) -> dict[str, Any]:
+        """What the streaming job says of `schema.table`; empty when nothing."""
+        found: dict[str, Any] = self._status().get("tables", {}).get(table, {})
+        return found
 
     def _status(self) -> dict[str, Any]:
         """What the streaming job says of itself; empty before it has said anything."""

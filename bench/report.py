@@ -12,6 +12,7 @@ from rich.text import Text
 from bench.api import Served
 from bench.apply import Comparison, Result, Round
 from bench.batch import BatchCosts
+from bench.copy import Copied
 from bench.drain import Drain, Phase
 from bench.hard import Hard
 from bench.latency import Latency
@@ -164,6 +165,27 @@ def drain_tables(drained: Drain) -> RenderableType:
         Text.from_markup(arrived),
         _memory(drained.peak_memory),
         *_machine(drained.machine),
+    )
+
+
+def copied_json(run: Copied) -> dict[str, Any]:
+    """All figures of `lake bench copy`."""
+    return {**asdict(run), "rows_per_second": run.rows_per_second}
+
+
+def copied_tables(run: Copied) -> RenderableType:
+    """How fast the rows came, and what it cost."""
+    spent = ", ".join(f"{name} {cpu:.1f}" for name, cpu in run.cpu_seconds.items() if cpu >= 0.05)
+    verdict = "[green]every row is there once[/]" if run.complete else "[bold red]rows are missing or double[/]"
+    return Group(
+        Text(
+            f"{run.rows:,} rows, {run.source_bytes / _MIB:,.0f} MiB in Postgres: {run.seconds:.1f} s,"
+            f" {run.rows_per_second:,.0f} rows/s into mirror and changelog"
+        ),
+        Text(f"CPU-seconds: {spent}; {sum(run.cpu_seconds.values()):.1f} in all"),
+        Text.from_markup(verdict),
+        _memory(run.peak_memory),
+        *_machine(run.machine),
     )
 
 

@@ -126,6 +126,37 @@ def drain(
 
 
 @bench.command()
+def copy(
+    rows: Annotated[int, typer.Option(min=1000, help="Rows of the table.")] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """Time the copy of a table that joins: from Postgres into mirror and changelog, its topic streaming beside it.
+
+    Needs the whole stack (`lake up`). The table `bench_copy` is made of real trips, joins as by `lake add`, is copied
+    once more against the clock, and leaves again without a trace.
+    """
+    from bench.copy import NAME, TABLE, measure, source_table
+    from bench.report import copied_json, copied_tables
+    from connectors.survey import matching
+    from lake import joining
+    from lake.source import look
+
+    settings = load_settings()
+    with _phases() as report:
+        report(f"a table of {rows:,} trips")
+        with source_table(settings, rows) as source_bytes:
+            try:
+                joining.join(settings, matching(look(settings, None).relations, [TABLE]), report)
+                joining.wait_running(settings, [TABLE], report)
+                found = measure(settings, rows, source_bytes, report)
+            finally:
+                joining.leave(settings, [("public", NAME)], report)
+                joining.drop(settings, "public", NAME)
+    _show(copied_tables(found), copied_json(found), as_json)
+    raise typer.Exit(0 if found.complete else 1)
+
+
+@bench.command()
 def latency(
     rate: Annotated[float, typer.Option(min=1, help="Row changes a second.")] = 100.0,
     seconds: Annotated[float, typer.Option(min=1, help="How long counted traffic lasts.")] = 60.0,

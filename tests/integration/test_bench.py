@@ -95,6 +95,15 @@ def test_a_changed_table_is_read_beside_a_fresh_one(stack):
     assert all(each["equal"] and each["fresh_seconds"] > 0 for each in read["reads"]) and read["vectors"] > 0
 
 
+def test_a_copy_is_timed_and_leaves_nothing(stack):
+    done = stack.lake("bench", "copy", "--rows", "2000", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    copied = json.loads(done.stdout)
+    assert copied["complete"] is True and copied["rows"] == 2000 and copied["rows_per_second"] > 0
+    assert stack.source("select to_regclass('public.bench_copy')") == [(None,)]
+    assert not stack.lake_rows("select 1 from duckdb_tables() where table_name like 'bench_copy%'")
+
+
 def test_latency_is_read_from_every_table(stack):
     done = stack.lake("bench", "latency", "--seconds", "3", "--rate", "50", "--json")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -102,6 +102,10 @@ def test_a_changed_schema_reads_alike(stack, many_files, by_spark):
     stack.execute(f"update {table} set tip = 0.5, fare = 1234567890.12 where id in (7, 8)")
     stack.verified(table)
     agree(stack, by_spark, table, mirror, "id, fare, zone, tip")
+    stack.execute(
+        f"alter table {table} alter column tip type numeric(9, 2)", f"update {table} set tip = 1e6 where id = 7"
+    )
+    stack.verified(table)
     current = by_spark(stack, f"{mirror}_history where is_current", "id, fare, zone, tip")
     assert current == by_postgres(stack, table, "id, fare, zone, tip"), "the view of its history follows too"
 

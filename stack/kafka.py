@@ -13,6 +13,8 @@ from catalog.settings import Settings
 from stack import commands, configuration
 
 REQUEST_SECONDS = 3.0
+SETTINGS = "LAKE_KAFKA_BOOTSTRAP, LAKE_KAFKA_SECURITY, LAKE_KAFKA_USER, LAKE_KAFKA_PASSWORD or LAKE_KAFKA_CA_FILE"
+"""A broker of others may be silent for each of them: it tells no stranger which."""
 
 
 def prepare(settings: Settings) -> bool:
@@ -34,7 +36,8 @@ def ask(settings: Settings) -> str:
     try:
         metadata = client.list_topics(timeout=REQUEST_SECONDS)
     except KafkaException as silent:
-        raise ComponentError(f"no metadata from {settings.kafka}: {silent.args[0].str()}") from silent
+        remedy = "" if settings.kafka_bootstrap is None else f"start it, or correct {SETTINGS}"
+        raise ComponentError(f"no metadata from {settings.kafka}: {silent.args[0].str()}", remedy=remedy) from silent
     return f"{len(metadata.brokers)} broker, {len(metadata.topics)} topics"
 
 

@@ -99,15 +99,13 @@ def _of_others(settings: Settings, components: list[Component]) -> list[Check]:
                 checks.append(Check(variable, "fail", found, f"set {variable}; a generated one opens nothing there"))
     if checks:
         return checks
-    asked = {component.title: component.ask for component in components}
-    addresses = {component.title: component.address(settings) for component in components}
-    if settings.source_host is not None and "Postgres" not in asked:
-        asked["source"] = postgres.ask_source
-        addresses["source"] = "{}:{}".format(*settings.source_address)
-    for title, ask in asked.items():
+    asked = [(each.title, each.ask, each.address(settings), each.external[0]) for each in components]
+    if settings.source_host is not None and not any(each.name == "postgres" for each in components):
+        asked.append(("source", postgres.ask_source, "{}:{}".format(*settings.source_address), "source_host"))
+    for title, ask, address, setting in asked:
         answered = health.check(ask, settings)
-        found = f"{title} at {addresses[title]}: {answered.answer}"
-        remedy = answered.remedy or "start it, or correct its LAKE_ settings"
+        found = f"{title} at {address}: {answered.answer}"
+        remedy = answered.remedy or f"start it, or correct LAKE_{setting.upper()}"
         checks.append(Check("own", "ok", found) if answered.healthy else Check("own", "fail", found, remedy))
     return checks
 

@@ -147,7 +147,7 @@ def test_the_doctor_names_the_setting_of_what_does_not_answer(tmp_path: Path):
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         settings = given(tmp_path, connect_url=address, port_offset=50000)
         (check,) = [check for check in preflight.run(settings, (component("connect"),)) if check.name == "own"]
-    assert check.state == "fail" and address in check.found and check.remedy
+    assert check.state == "fail" and address in check.found and "LAKE_CONNECT_URL" in check.remedy
 
 
 class _Guarded(BaseHTTPRequestHandler):

@@ -85,7 +85,9 @@ def prepare(settings: Settings) -> bool:
     given = _login(settings)
     lines = [f"iceberg.rest-catalog.{_LOGIN[name]}=${{ENV:{name}}}\n" for name in given]
     if catalog_secrets(settings):
-        lines.insert(0, "iceberg.rest-catalog.security=OAUTH2\n")
+        lines.append("iceberg.rest-catalog.security=OAUTH2\n")
+    if settings.catalog_credential is not None:
+        lines.append("iceberg.rest-catalog.oauth2.token-exchange-enabled=false\n")
     file = _catalog_file(settings)
     return configuration.write(file, (FILES / "catalog" / file.name).read_text() + "".join(lines))
 

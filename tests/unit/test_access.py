@@ -83,6 +83,7 @@ def test_the_catalog_s_login_reaches_engines_and_no_command_line(tmp_path: Path)
     written = (tmp_path / "config" / "trino-catalog" / "iceberg.properties").read_text()
     assert "iceberg.rest-catalog.security=OAUTH2\n" in written and "s3cr3t" not in written
     assert "iceberg.rest-catalog.oauth2.credential=${ENV:CATALOG_CREDENTIAL}\n" in written
+    assert "iceberg.rest-catalog.oauth2.token-exchange-enabled=false\n" in written
     assert trino.environment(settings)["CATALOG_CREDENTIAL"] == "me:s3cr3t"
 
 

@@ -38,7 +38,10 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/api/v1/quality", {"severity": "error", "passed": "true"}),
     (TRIPS, {"order_by": "-trip_id", "columns": "trip_id,updated_at,total_amount,extra", "limit": 50}),
     (TRIPS, {"where": ["payment_type:in:1,2", "note:null", "tip_amount:gt:2.5"], "order_by": "trip_id"}),
-    ("/api/v1/tables/realtime/trip_aggregations", {"where": ["zone_id:eq:161"], "order_by": "-window_start"}),
+    (
+        "/api/v1/tables/realtime/trip_aggregations",
+        {"where": ["zone_id:eq:161", "window_size:eq:1 hour"], "order_by": "window_end"},
+    ),
     ("/api/v1/tables/reference/taxi_zones", {"order_by": "location_id", "columns": "location_id,zone,borough"}),
 )
 KINDS = pa.schema(

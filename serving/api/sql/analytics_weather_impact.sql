@@ -9,7 +9,9 @@ select
     sum(avg_trip_distance * total_trips) / nullif(sum(total_trips), 0) as average_distance_miles,
     avg(temperature_celsius) as average_temperature_celsius,
     avg(precipitation_mm) as average_precipitation_mm,
-    corr(temperature_celsius, total_trips) as temperature_correlation,
+    -- of one hour, or of hours that are all alike, engines say NaN or null
+    case when not isnan(corr(temperature_celsius, total_trips)) then corr(temperature_celsius, total_trips) end
+        as temperature_correlation,
     coalesce(bool_or(weather_derived), false) as derived
 from correlation
 where origin = $origin

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -57,9 +59,9 @@ _CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, AttributeError, 
 
 
 def _unchanged(values: list[Any], kind: ColumnType) -> np.ndarray:
-    if kind.form is Form.TEXT:
+    if kind.form in (Form.TEXT, Form.NUMERIC):
         sign: Any = UNCHANGED
-    elif kind.form is Form.BASE64:
+    elif kind.form in (Form.BASE64, Form.BITS):
         sign = _UNCHANGED_BYTES
     elif kind.form is Form.LIST and kind.element is not None and kind.element.form is Form.TEXT:
         sign = [UNCHANGED]
@@ -108,6 +110,60 @@ _FLOAT_NAMES = _FloatNames({"NaN": float("nan"), "Infinity": float("inf"), "-Inf
 
 def _decimals(values: list[Any], kind: ColumnType) -> pa.Array:
     return pa.array(values, pa.string()).cast(kind.arrow)
+
+
+_NUMBER_NAMES = {"NAN": "NaN", "POSITIVE_INFINITY": "Infinity", "NEGATIVE_INFINITY": "-Infinity"}
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+def _numerics(values: list[Any], kind: ColumnType) -> pa.Array:
+    """Postgres' own text, which has no exponent; Debezium's is Java's, with zeros behind a negative scale."""
+    whole = ",-" in kind.postgres
+    return pa.array([None if value is None else _numeric(value, whole) for value in values], kind.arrow)
+
+
+def _numeric(text: str, whole: bool) -> str:
+    if text in _NUMBER_NAMES:
+        return _NUMBER_NAMES[text]
+    if not _NUMBER.fullmatch(text):
+        try:
+            text = format(Decimal(text), "f")
+        except InvalidOperation as wrong:
+            raise ValueError("not a number") from wrong
+    if not whole:
+        return text
+    digits, _, fraction = text.partition(".")
+    if fraction.strip("0"):
+        raise ValueError("not a whole number")
+    return digits
+
+
+_INTERVAL = re.compile(r"P(?:-?\d+Y)?(?:-?\d+M)?(?:-?\d+D)?(?:T(?:-?\d+H)?(?:-?\d+M)?(?:-?\d+(?:\.\d+)?S)?)?")
+
+
+def _intervals(values: list[Any], kind: ColumnType) -> pa.Array:
+    """Postgres' own text in the style iso_8601, which leaves out the parts that are 0."""
+    return pa.array([None if value is None else _interval(value) for value in values], kind.arrow)
+
+
+def _interval(text: str) -> str:
+    if not _INTERVAL.fullmatch(text):
+        raise ValueError("not an interval")
+    parts = re.sub(r"(?<=[A-Z])-?0(?:\.0+)?[YMDHS]", "", text)
+    return {"P": "PT0S", "PT": "PT0S"}.get(parts, parts.removesuffix("T"))
+
+
+def _bits(values: list[Any], kind: ColumnType) -> pa.Array:
+    """Zeros and ones. Debezium writes one bit as a boolean, more as bytes, the lowest first."""
+    return pa.array([None if value is None else _bit_text(value, kind) for value in values], kind.arrow)
+
+
+def _bit_text(value: Any, kind: ColumnType) -> str:
+    length = int(kind.postgres.removeprefix("bit(").removesuffix(")"))
+    number = int(value) if value.__class__ is bool else int.from_bytes(base64.b64decode(value, validate=True), "little")
+    if number >= 1 << length:
+        raise ValueError("too many bits")
+    return format(number, f"0{length}b")
 
 
 def _suffix_free(values: list[Any]) -> list[str | None]:
@@ -163,5 +219,8 @@ _CONVERT: dict[Form, Callable[[list[Any], ColumnType], pa.Array]] = {
     Form.TIMESTAMP: _timestamps,
     Form.INSTANT: _instants,
     Form.BASE64: _bytes,
+    Form.NUMERIC: _numerics,
+    Form.INTERVAL: _intervals,
+    Form.BITS: _bits,
     Form.LIST: _lists,
 }

@@ -60,7 +60,8 @@ def range_key(connection: psycopg.Connection[Any], table: SourceTable) -> RangeK
     name = sql.Identifier(column.name)
     if column.type.form is Form.BASE64:
         return RangeKey(column, sql.SQL("encode({}, 'hex') collate \"C\"").format(name), "text", False)
-    if column.type.form is not Form.TEXT and column.type.postgres != "money":
+    in_its_order = column.type.form is Form.TIME or not pa.types.is_string(column.type.arrow)
+    if in_its_order and column.type.postgres != "money":
         return RangeKey(column, name, column.type.postgres, True)
     if column.postgres == "uuid":
         return RangeKey(column, name, "uuid", True)
@@ -96,7 +97,7 @@ def read_range(connection: psycopg.Connection[Any], table: SourceTable, key: Ran
         return comparable_schema(table).empty_table()
     try:
         return _parsed(text, table, strict=True)
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, ValueError):
         return _with_unholdable(_parsed(text, table, strict=False), table)
 
 
@@ -158,15 +159,33 @@ def _with_unholdable(text: pa.Table, table: SourceTable) -> pa.Table:
     for column in table.columns:
         values, target = text[column.name], comparable_type(column.type)
         if column.type.element is not None:
-            converted[column.name] = pa.array(_lists(values, column.type.element), target)
-            continue
-        if not (pa.types.is_string(target) or pa.types.is_floating(target)):
-            bad = pc.fill_null(pc.match_substring_regex(values, _UNHOLDABLE), False)
-            for row in pc.indices_nonzero(bad).to_pylist():
-                told[row] = f"{told[row] or ''} {column.name}={values[row].as_py()}".strip()
-            values = pc.if_else(bad, None, values)
-        converted[column.name] = pc.equal(values, "t") if pa.types.is_boolean(target) else values.cast(target)
+            held, bad = _holdable_lists(values, column.type.element, target)
+            converted[column.name] = held
+        elif not (pa.types.is_string(target) or pa.types.is_floating(target)):
+            matched = pc.fill_null(pc.match_substring_regex(values, _UNHOLDABLE), False)
+            bad = pc.indices_nonzero(matched).to_pylist()
+            held = pc.if_else(matched, None, values)
+            converted[column.name] = pc.equal(held, "t") if pa.types.is_boolean(target) else held.cast(target)
+        else:
+            converted[column.name], bad = values.cast(target), []
+        for row in bad:
+            told[row] = f"{told[row] or ''} {column.name}={values[row].as_py()}".strip()
     return pa.table(converted).append_column(NOT_HOLDABLE, pa.array(told, pa.string()))
+
+
+def _holdable_lists(texts: pa.ChunkedArray, element: ColumnType, target: pa.DataType) -> tuple[pa.Array, list[int]]:
+    """Lists, null where one has several dimensions or an item without a form; and the places of those."""
+    held, bad = [], []
+    for row, text in enumerate(texts.to_pylist()):
+        items = None
+        try:
+            (items,) = _lists(pa.chunked_array([[text]], pa.string()), element)
+            pa.array([items], target)
+        except (pa.ArrowException, ValueError, TypeError):
+            bad.append(row)
+            items = None
+        held.append(items)
+    return pa.array(held, target), bad
 
 
 def _lists(texts: pa.ChunkedArray, element: ColumnType) -> Sequence[list[Any] | None]:
@@ -187,11 +206,7 @@ def _item(item: Any, element: ColumnType) -> Any:
         return datetime.datetime.fromisoformat(item)
     if element.form is Form.BASE64:
         return bytes.fromhex(item.removeprefix("\\x"))
-    return item if isinstance(item, (bool, int)) and element.form is not Form.TEXT else _text(item)
-
-
-def _text(item: Any) -> str:
-    return item if isinstance(item, str) else str(item)
+    return item
 
 
 def _collation(connection: psycopg.Connection[Any], table: SourceTable, column: SourceColumn) -> str:

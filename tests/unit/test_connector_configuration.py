@@ -58,6 +58,7 @@ def test_nothing_is_left_to_fill_and_no_password_is_written(settings: Settings) 
     ("key", "value"),
     [
         ("skipped.operations", "none"),
+        ("event.converting.failure.handling.mode", "fail"),
         ("offset.mismatch.strategy", "trust_offset"),
         ("exactly.once.support", "required"),
         ("decimal.handling.mode", "string"),

@@ -19,10 +19,10 @@ from catalog.types import Form, column_type
         ("money", "decimal(19,2)", pa.decimal128(19, 2), Form.DECIMAL),
         ("numeric(10,2)", "decimal(10,2)", pa.decimal128(10, 2), Form.DECIMAL),
         ("numeric(38,38)", "decimal(38,38)", pa.decimal128(38, 38), Form.DECIMAL),
-        ("numeric(39,2)", "string", pa.string(), Form.TEXT),
-        ("numeric(5,-2)", "string", pa.string(), Form.TEXT),
-        ("numeric(3,5)", "string", pa.string(), Form.TEXT),
-        ("numeric", "string", pa.string(), Form.TEXT),
+        ("numeric(39,2)", "string", pa.string(), Form.NUMERIC),
+        ("numeric(5,-2)", "string", pa.string(), Form.NUMERIC),
+        ("numeric(3,5)", "string", pa.string(), Form.NUMERIC),
+        ("numeric", "string", pa.string(), Form.NUMERIC),
         ("text", "string", pa.string(), Form.TEXT),
         ("character varying(42)", "string", pa.string(), Form.TEXT),
         ("character(3)", "string", pa.string(), Form.TEXT),
@@ -35,6 +35,8 @@ from catalog.types import Form, column_type
         ("timestamp without time zone", "timestamp_ntz", pa.timestamp("us"), Form.TIMESTAMP),
         ("timestamp(0) with time zone", "timestamp", pa.timestamp("us", "UTC"), Form.INSTANT),
         ("bytea", "binary", pa.binary(), Form.BASE64),
+        ("interval", "string", pa.string(), Form.INTERVAL),
+        ("bit(3)", "string", pa.string(), Form.BITS),
         ("integer[]", "array<int>", pa.list_(pa.int32()), Form.LIST),
         ("numeric(4,1)[]", "array<decimal(4,1)>", pa.list_(pa.decimal128(4, 1)), Form.LIST),
     ],
@@ -53,11 +55,14 @@ def test_an_enum_is_text(postgres):
 @pytest.mark.parametrize(
     "postgres",
     [
-        "interval",
+        "interval year to month",
         "time with time zone",
-        "bit(3)",
         "bit varying",
         "hstore",
+        "tsquery",
+        "name",
+        "interval[]",
+        "money[]",
         "geometry",
         "oid",
         '"char"',
@@ -72,7 +77,13 @@ def test_types_that_would_lose_something_are_refused(postgres):
 
 
 @pytest.mark.parametrize(
-    ("postgres", "sql"), [("money", '"v"::numeric'), ("integer[]", 'array_to_json("v")'), ("uuid", '"v"')]
+    ("postgres", "sql"),
+    [
+        ("money", '"v"::numeric'),
+        ("integer[]", 'array_to_json("v")'),
+        ("json[]", 'array_to_json("v"::text[])'),
+        ("uuid", '"v"'),
+    ],
 )
 def test_how_a_value_is_copied_as_text(postgres, sql):
     assert column_type(postgres).copied_as('"v"') == sql

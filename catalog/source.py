@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,13 +21,16 @@ PUBLISHED_INSIDE = ("heartbeat", "signal")
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """One column. `attnum` tells a dropped and re-added column from the old one of the same name."""
+    """One column. `attnum` tells a dropped and re-added column from the old one of the same name; `default` is empty,
+    `old rows` (those from before it was added read it too) or `new rows`.
+    """
 
     name: str
     attnum: int
     postgres: str
     is_enum: bool
     not_null: bool
+    default: str = ""
 
     @cached_property
     def type(self) -> ColumnType:
@@ -38,7 +42,8 @@ class SourceColumn:
 class SourceTable:
     """One published table: `key` holds the primary key's column names in key order.
 
-    `past` are columns that were dropped since the lake first saw the table; Postgres does not tell them.
+    `past` are columns that were dropped since the lake first saw the table; Postgres does not tell them. `oid` tells a
+    table that was made again, `file` one that was rewritten; 0 where it is not known.
     """
 
     schema: str
@@ -47,6 +52,8 @@ class SourceTable:
     key: tuple[str, ...]
     full_identity: bool
     past: tuple[SourceColumn, ...] = ()
+    oid: int = 0
+    file: int = 0
 
     @property
     def qualified(self) -> str:
@@ -93,6 +100,12 @@ class SourceTable:
         return replace(self, past=(*known.past, *(c for c in known.columns if c.attnum not in kept)))
 
 
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+_IDENTITIES = ("d", "f")
+"""`pg_class.relreplident`: the primary key or the whole row; not that of another index, and not nothing."""
+_IN_PATHS = ".`"
+"""Dots separate the parts of a column's path in Iceberg, backticks quote them in Spark."""
+
 _TABLES = """
 select n.nspname, c.relname, (
     with recursive part as (
@@ -102,8 +115,10 @@ select n.nspname, c.relname, (
         from part join pg_inherits i on i.inhparent = part.oid join pg_class child on child.oid = i.inhrelid
         where part.relkind = 'p'
     )
-    select bool_and(relreplident = 'f') from part
-)
+    select case when bool_and(relreplident = 'f') then 'f' when bool_and(relreplident in ('d', 'f')) then 'd'
+        else 'n' end from part
+), coalesce((select indimmediate from pg_index where indrelid = c.oid and indisprimary), true),
+    c.oid::bigint, coalesce(pg_relation_filenode(c.oid), 0)::bigint
 from pg_publication_tables p
 join pg_namespace n on n.nspname = p.schemaname
 join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
@@ -113,15 +128,18 @@ order by 1, 2
 
 _COLUMNS = """
 with recursive resolved as (
-    select a.attnum, a.attname, a.attnotnull, a.atttypid as type_id, a.atttypmod as modifier
+    select a.attnum, a.attname, a.attnotnull, a.atttypid as type_id, a.atttypmod as modifier,
+        case when a.atthasmissing then 'old rows' when a.atthasdef or a.attidentity <> '' then 'new rows' else '' end
+            as given
     from pg_attribute a
     where a.attrelid = format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass
       and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
     union all
-    select r.attnum, r.attname, r.attnotnull, t.typbasetype, t.typtypmod
+    select r.attnum, r.attname, r.attnotnull, t.typbasetype, t.typtypmod, r.given
     from resolved r join pg_type t on t.oid = r.type_id where t.typtype = 'd'
 )
-select r.attname, r.attnum, format_type(r.type_id, r.modifier), coalesce(e.typtype, t.typtype) = 'e', r.attnotnull
+select r.attname, r.attnum, format_type(r.type_id, r.modifier), coalesce(e.typtype, t.typtype) = 'e', r.attnotnull,
+    r.given
 from resolved r join pg_type t on t.oid = r.type_id
 left join pg_type e on e.oid = t.typelem and t.typcategory = 'A'
 where t.typtype <> 'd'
@@ -151,10 +169,13 @@ def read_source_tables(
             f"publication {publication} of database {connection.info.dbname} has no tables",
             remedy="scripts/setup-connectors.sh creates the example's; CREATE PUBLICATION … FOR TABLE … your own",
         )
-    tables = []
-    for schema, name, full in found:
+    tables: list[SourceTable] = []
+    taken = {f"{NAMESPACE}.quarantine": "the lake's quarantine"}
+    for schema, name, *facts in found:
         try:
-            tables.append(_read_table(connection, schema, name, full))
+            table = _read_table(connection, schema, name, *facts)
+            take_names(table, taken)
+            tables.append(table)
         except SourceError as reason:
             if refused is None:
                 raise
@@ -173,16 +194,69 @@ def read_key(connection: psycopg.Connection[Any], schema: str, name: str) -> tup
     return tuple(row[0] for row in connection.execute(_KEY, {"schema": schema, "table": name}).fetchall())
 
 
-def _read_table(connection: psycopg.Connection[Any], schema: str, name: str, full: bool) -> SourceTable:
+def _read_table(
+    connection: psycopg.Connection[Any], schema: str, name: str, identity: str, immediate: bool, oid: int, file: int
+) -> SourceTable:
     columns, key = read_columns(connection, schema, name), read_key(connection, schema, name)
     if not key:
         raise SourceError(
             f"table {schema}.{name} has no primary key, so its rows cannot be told apart",
             remedy=f"ALTER TABLE {schema}.{name} ADD PRIMARY KEY (…), or take it out of the publication",
         )
+    if not immediate:
+        raise SourceError(
+            f"table {schema}.{name} has a deferrable primary key: two rows may have one key for a while, and the events"
+            " of rows that swap theirs do not tell which of them goes",
+            remedy=f"make the primary key of {schema}.{name} NOT DEFERRABLE, or take it out of the publication",
+        )
+    if identity not in _IDENTITIES:
+        raise SourceError(
+            f"table {schema}.{name} has a replica identity without its primary key, so deletes cannot name their rows",
+            remedy=f"ALTER TABLE {schema}.{name} REPLICA IDENTITY FULL",
+        )
+    require_names(schema, name, columns)
     for column in columns:
         _require_type(column, f"{schema}.{name}")
-    return SourceTable(schema, name, columns, key, full)
+    return SourceTable(schema, name, columns, key, identity == "f", oid=oid, file=file)
+
+
+def take_names(table: SourceTable, taken: dict[str, str]) -> None:
+    """Note the names of its two tables in the lake in `taken`, whose they are; whatever its case, none is had twice.
+
+    Raises SourceError.
+    """
+    names = [name.lower() for name in (table.mirror, table.changelog)]
+    for name in names:
+        if name in taken:
+            raise SourceError(
+                f"table {table.qualified} would be {name} in the lake, which is that of {taken[name]}",
+                remedy=f"ALTER TABLE {table.qualified} RENAME TO …, or take it out of the publication",
+            )
+    taken |= dict.fromkeys(names, table.qualified)
+
+
+def require_names(schema: str, name: str, columns: tuple[SourceColumn, ...]) -> None:
+    """Refuse names that would change on the way: Kafka's are plain, Iceberg's engines tell no columns apart by case.
+
+    Raises SourceError.
+    """
+    if not _NAME.fullmatch(schema + name):
+        raise SourceError(
+            f"table {schema}.{name} has a name with other characters than letters of ASCII, digits and _",
+            remedy=f"ALTER TABLE … RENAME TO …, or take {schema}.{name} out of the publication",
+        )
+    known: dict[str, str] = {}
+    for column in columns:
+        if (other := known.setdefault(column.name.lower(), column.name)) != column.name:
+            raise SourceError(
+                f"columns {other} and {column.name} of {schema}.{name} differ by case alone, which SQL engines cannot",
+                remedy=f"ALTER TABLE {schema}.{name} RENAME COLUMN …",
+            )
+        if set(column.name) & set(_IN_PATHS):
+            raise SourceError(
+                f"column {column.name} of {schema}.{name} has a dot or a backtick in its name",
+                remedy=f"ALTER TABLE {schema}.{name} RENAME COLUMN …",
+            )
 
 
 def _require_type(column: SourceColumn, table: str) -> None:

@@ -61,13 +61,17 @@ def published_tables(settings: Settings) -> list[tuple[str, str]]:
     """Schema and name of every table in the publication, in the order of the initial copy: the heartbeat's first.
 
     The heartbeat's two rows take the copy's `first` marker. A table that had it on its only row would have no marker
-    that ends its copy, and a copy of empty tables alone would have no record at all.
+    that ends its copy, and a copy of empty tables alone would have no record at all. Left out, as the stream's status
+    says, are tables whose name Kafka cannot have or whose columns differ by case alone: they would stop the connector.
 
     Raises SourceError when there is no publication.
     """
     with connected(settings, "taxi") as connection:
         rows = connection.execute(
-            "select schemaname, tablename from pg_publication_tables where pubname = %s"
+            "select schemaname, tablename from pg_publication_tables join pg_namespace n on nspname = schemaname"
+            " join pg_class c on relnamespace = n.oid and relname = tablename where pubname = %s"
+            " and (schemaname || tablename) !~ '[^A-Za-z0-9_]' and not exists (select from pg_attribute"
+            " where attrelid = c.oid and attnum > 0 and not attisdropped group by lower(attname) having count(*) > 1)"
             " order by (schemaname, tablename) = ('public', 'heartbeat') desc, schemaname, tablename",
             [settings.publication],
         ).fetchall()

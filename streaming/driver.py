@@ -13,7 +13,9 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import FrameType
 
 import structlog
@@ -25,10 +27,12 @@ from pyspark.sql.streaming import StreamingQuery
 from catalog.access import kafka_java
 from catalog.errors import ComponentError, LakehouseError, TableStoppedError
 from catalog.settings import Settings
+from catalog.source import SourceTable
 from catalog.tables.cdc import QUARANTINE
 from streaming.audit import Topic, TopicAudit
 from streaming.epoch import Slicer, apply_slice, merge_small_files
 from streaming.errands import FAILURES, Errands
+from streaming.evolution import require_followable
 from streaming.files import KeyCache
 from streaming.following import Following
 from streaming.iceberg import Lake
@@ -146,9 +150,7 @@ class Driver:
         self._quarantine = quarantine = Quarantine(self.lake.table(QUARANTINE))
         quarantine.load()
         sources = {source.topic(self.settings.topic_prefix): source for source in self.schemas.read()}
-        for table, reason in self.schemas.refused.items():
-            if table not in self.stopped:
-                self._stop_table(table, TableStoppedError(table, str(reason.args[0]), remedy=reason.remedy))
+        self._leave_out_refused(sources.values())
         topics = self.audit.read(list(sources))
         opener = Opener(self.lake, self.schemas, self._cache, self._lookup, self._tasks)
 
@@ -243,6 +245,32 @@ class Driver:
         except TableStoppedError as stop:
             self._stop_table(stream.name, stop)
 
+    def _check_source(self, name: str, source: SourceTable | None) -> None:
+        """Some changes of a source table bring no event, or events that would be taken for something else.
+
+        What can be followed is followed when the table is opened again; a mere new file, of a truncate, is no change.
+        """
+        stream = self.streams[name]
+        if source is None or stream.name in self.stopped:
+            return
+        known = stream.source
+        try:
+            require_followable(known, source)
+        except TableStoppedError as stop:
+            self._stop_table(stream.name, stop)
+        else:
+            if known != replace(source.following(known), file=known.file):
+                self._changed.set()
+
+    def _leave_out_refused(self, sources: Iterable[SourceTable]) -> None:
+        """Stop what cannot be mirrored; what is not published any more is nobody's concern."""
+        published = {*(source.qualified for source in sources), *self.schemas.refused}
+        for table in [table for table in self.stopped if table not in published]:
+            self.stopped.pop(table)
+        for table, reason in self.schemas.refused.items():
+            if table not in self.stopped:
+                self._stop_table(table, TableStoppedError(table, str(reason.args[0]), remedy=reason.remedy))
+
     def _stop_table(self, table: str, stop: TableStoppedError) -> None:
         message = str(stop).split("\n")[0]
         log.error("table stopped, the others go on", table=table, reason=message, remedy=stop.remedy)
@@ -269,9 +297,11 @@ class Driver:
         out = {*self.stopped, *self._errands.left_out}
         missing = [name for name, source in sources.items() if name not in self.streams and source.qualified not in out]
         running = [name for name, stream in self.streams.items() if stream.name not in self.stopped]
+        self._leave_out_refused(sources.values())
         topics = self.audit.read([*missing, *running])
         for name in running:  # one that was created again may hold fewer records than before, and bring no epoch
             self._check(name, topics.get(name))
+            self._check_source(name, sources.get(name))
         if new := [name for name in missing if name in topics]:
             log.info("new tables", topics=new)
             self._changed.set()

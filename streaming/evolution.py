@@ -16,12 +16,11 @@ from catalog.source import SourceColumn, SourceTable
 from catalog.tables.cdc import spark_type
 
 
-def require_followable(old: SourceTable, new: SourceTable, *, with_default: frozenset[str] = frozenset()) -> None:
-    """Raise TableStoppedError when DDL alone does not lead from `old` to `new`.
-
-    `with_default` names columns whose existing rows got a value without an event.
-    """
+def require_followable(old: SourceTable, new: SourceTable) -> None:
+    """Raise TableStoppedError when DDL alone does not lead from `old` to `new`."""
     table = new.qualified
+    if old.oid and new.oid and old.oid != new.oid:
+        raise TableStoppedError(table, "it was dropped and created again")
     if old.key != new.key:
         raise TableStoppedError(table, f"its primary key changed from {old.key} to {new.key}")
     before = {column.name: column for column in old.columns}
@@ -33,10 +32,19 @@ def require_followable(old: SourceTable, new: SourceTable, *, with_default: froz
             raise TableStoppedError(table, f"column {names[column.attnum]} was renamed to {name}")
         if name in past or (known is not None and known.attnum != column.attnum):
             raise TableStoppedError(table, f"column {name} was dropped and created again")
-        if known is None and name in with_default:
+        if known is None and _old_rows_have(column, old, new):
             raise TableStoppedError(table, f"column {name} was added with a default that old rows have too")
         if known is not None and not _keeps_values(known, column):
             raise TableStoppedError(table, f"column {name} changed from {known.postgres} to {column.postgres}")
+
+
+def _old_rows_have(added: SourceColumn, old: SourceTable, new: SourceTable) -> bool:
+    """Whether rows got a value without an event: as a stored default, or because Postgres wrote the table anew.
+
+    A partitioned table has no file; whether its partitions were rewritten is not known.
+    """
+    rewritten = new.file == 0 or old.file != new.file
+    return added.default == "old rows" or (added.default == "new rows" and rewritten)
 
 
 _LIMIT = re.compile(r"character varying(?:\((\d+)\))?|text")

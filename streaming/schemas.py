@@ -26,11 +26,6 @@ from streaming.iceberg import IcebergTable, Lake
 
 log = structlog.get_logger()
 
-_WITH_DEFAULT = """
-select attname from pg_attribute
-where attrelid = format('%%I.%%I', %s::text, %s::text)::regclass and atthasmissing
-"""
-
 
 class SourceSchemas:
     """Reads source schemas and keeps the lake's tables in their shape."""
@@ -98,19 +93,14 @@ class SourceSchemas:
         Raises TableStoppedError, and ComponentError when Postgres does not answer.
         """
         refused: dict[str, SourceError] = {}
-        tables: tuple[SourceTable, ...] = ()
-        names: list[tuple[str]] = []
         try:
             with self._connect() as connection:
                 tables = read_source_tables(connection, self._settings.publication, refused)
-                names = connection.execute(_WITH_DEFAULT, (known.schema, known.name)).fetchall()
         except psycopg.OperationalError as away:
             raise ComponentError(
                 f"{known.qualified}: an event does not fit and the source database does not answer: {away}",
                 remedy="lake status; lake logs postgres",
             ) from away
-        except psycopg.errors.UndefinedTable:
-            log.warning("the source table is gone", table=known.qualified)
         present = next((table for table in tables if table.qualified == known.qualified), None)
         if present is None and (reason := refused.get(known.qualified)) is not None:
             raise TableStoppedError(known.qualified, str(reason.args[0]), remedy=reason.remedy)
@@ -119,7 +109,7 @@ class SourceSchemas:
         present = present.following(known)
         if present == known:
             return None
-        require_followable(known, present, with_default=frozenset(name for (name,) in names))
+        require_followable(known, present)
         names_in_lake = (f"{CATALOG}.{known.mirror}", f"{CATALOG}.{known.changelog}")
         for statement in statements(mirror.arrow_schema, changelog.arrow_schema, present, *names_in_lake):
             self._lake.create(statement)

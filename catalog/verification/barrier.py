@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from catalog.access import kafka_client
-from catalog.errors import ComponentError, VerificationError
+from catalog.errors import ComponentError, SourceError, VerificationError
 from catalog.history import lsn_number
 from catalog.settings import Settings
 from catalog.source import SourceTable, read_source_tables
@@ -35,7 +35,10 @@ SECONDS_PER_REQUEST = 15.0
 
 @dataclass(frozen=True)
 class SourcePoint:
-    """The source as one exported snapshot shows it, as long as its connection is open."""
+    """The source as one exported snapshot shows it, as long as its connection is open.
+
+    `refused` holds published tables that cannot be mirrored, by name, each with the reason.
+    """
 
     connection: psycopg.Connection[Any]
     name: str
@@ -43,6 +46,7 @@ class SourcePoint:
     lsn: int
     at: datetime
     tables: tuple[SourceTable, ...]
+    refused: Mapping[str, SourceError]
 
 
 @contextmanager
@@ -57,13 +61,15 @@ def source_point(settings: Settings) -> Iterator[SourcePoint]:
         connection.read_only = True
         row = connection.execute("select pg_export_snapshot(), pg_current_snapshot()::text, now()").fetchone()
         assert before is not None and row is not None
-        tables = read_source_tables(connection, settings.publication)
-        yield SourcePoint(connection, row[0], PostgresSnapshot.parse(row[1]), lsn_number(before[0]), row[2], tables)
+        refused: dict[str, SourceError] = {}
+        tables = read_source_tables(connection, settings.publication, refused)
+        visible = PostgresSnapshot.parse(row[1])
+        yield SourcePoint(connection, row[0], visible, lsn_number(before[0]), row[2], tables, refused)
 
 
 def connect(settings: Settings) -> psycopg.Connection[Any]:
     """A connection to the source that writes values as the lake holds them. Raises ComponentError."""
-    options = "-c timezone=UTC -c datestyle=ISO,YMD -c extra_float_digits=1 -c intervalstyle=postgres"
+    options = "-c timezone=UTC -c datestyle=ISO,YMD -c extra_float_digits=1 -c intervalstyle=iso_8601"
     try:
         return psycopg.connect(settings.source_dsn("cdc"), options=options, connect_timeout=10)
     except psycopg.OperationalError as refused:

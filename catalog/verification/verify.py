@@ -70,13 +70,13 @@ def _verify_once(
     started = time.monotonic()
     deadline = started + timeout
     with source_point(settings) as point:
-        tables = _chosen(point.tables, names)
+        tables = _chosen(point, names)
         progress("barrier", "", 0, 1)
         pass_barrier(settings, deadline)
         targets = topic_targets(settings, [table.topic(settings.topic_prefix) for table in tables])
         progress("barrier", "", 1, 1)
         pinned, lagging = wait_covered(settings, iceberg_catalog(settings), tables, targets, deadline, progress)
-        reports = []
+        reports = [] if names else [TableReport(name, unverified=str(why)) for name, why in point.refused.items()]
         for table in tables:
             if table.qualified in lagging:
                 reports.append(TableReport(table.qualified, unverified=lagging[table.qualified]))
@@ -92,13 +92,16 @@ def _verify_once(
     return report
 
 
-def _chosen(tables: tuple[SourceTable, ...], names: Sequence[str] | None) -> list[SourceTable]:
+def _chosen(point: SourcePoint, names: Sequence[str] | None) -> list[SourceTable]:
+    tables = point.tables
     if not names:
         return list(tables)
     by_name = {table.mirror: table for table in tables} | {table.qualified: table for table in tables}
     chosen = []
     for name in names:
         table = by_name.get(name) or by_name.get(lake_name(name))
+        if table is None and name in point.refused:
+            raise point.refused[name]
         if table is None:
             known = ", ".join(table.qualified for table in tables)
             raise HistoryError(f"the source publishes no table {name}", remedy=f"tables are {known}")

@@ -53,10 +53,24 @@ def test_after_a_crash_between_two_statements_only_those_left_are_given():
     ]
 
 
+def with_default(default, **changes):
+    columns = (*OLD.columns, SourceColumn("new", 9, "text", False, False, default))
+    return replace(OLD, columns=columns, **changes)
+
+
 def test_an_added_column_whose_default_old_rows_have_too_stops_the_table():
+    old = replace(OLD, oid=1, file=5)
     with pytest.raises(TableStoppedError, match="new was added with a default"):
-        require_followable(OLD, added(), with_default=frozenset({"new"}))
-    require_followable(OLD, added(), with_default=frozenset({"n"}))
+        require_followable(old, with_default("old rows", oid=1, file=5))
+    with pytest.raises(TableStoppedError, match="new was added with a default"):
+        require_followable(old, with_default("new rows", oid=1, file=6))
+    require_followable(old, with_default("new rows", oid=1, file=5))
+
+
+def test_a_table_made_again_stops():
+    with pytest.raises(TableStoppedError, match="dropped and created again"):
+        require_followable(replace(OLD, oid=1), replace(OLD, oid=2))
+    require_followable(OLD, replace(OLD, oid=2, file=3))
 
 
 def test_a_dropped_column_stays_as_it_is_and_is_remembered():

@@ -3,7 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from catalog.source import SourceColumn, SourceTable
+from catalog.errors import SourceError
+from catalog.source import SourceColumn, SourceTable, require_names, take_names
 from catalog.tables.cdc import changelog_schema, create_table, mirror_schema, spark_type
 
 COLUMNS = (
@@ -64,3 +65,40 @@ def test_the_statement_that_creates_a_table():
 )
 def test_spark_s_name_of_a_type(arrow, spark):
     assert spark_type(arrow) == spark
+
+
+def described(*names):
+    return tuple(SourceColumn(name, place, "text", False, False) for place, name in enumerate(names, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "reason"),
+    [
+        ("größe", described("id"), "letters of ASCII"),
+        ("a table", described("id"), "letters of ASCII"),
+        ("things", described("id", "Id"), "id and Id of public.things differ by case alone"),
+        ("things", described("a.b"), "has a dot or a backtick"),
+    ],
+)
+def test_names_that_the_lake_cannot_have_are_refused(name, columns, reason):
+    with pytest.raises(SourceError, match=reason) as refused:
+        require_names("public", name, columns)
+    assert refused.value.remedy
+
+
+def test_names_that_it_can_have():
+    require_names("Other", "MixedCase_2", described("Id", "with space", 'a "quoted"', "é"))
+
+
+@pytest.mark.parametrize("name", ["trips_cdc", "TRIPS", "quarantine"])
+def test_two_tables_of_one_name_in_the_lake_are_refused(name):
+    taken = {"taxi_cdc.quarantine": "the lake's quarantine"}
+    take_names(TRIPS, taken)
+    with pytest.raises(SourceError, match="in the lake, which is that of"):
+        take_names(SourceTable("public", name, COLUMNS, ("id",), True), taken)
+    take_names(SourceTable("other", name, COLUMNS, ("id",), True), taken)
+
+
+def test_what_was_persisted_before_is_read():
+    old = TRIPS.to_json().replace(',"oid":0,"file":0', "").replace(',"default":""', "")
+    assert SourceTable.from_json(old) == TRIPS

@@ -24,14 +24,8 @@ from stack.supervision import Supervisor
 sys.path.append(str(Path(__file__).parent))
 
 COLUMNS = {
-    "places": "city text, street text, number int, note text, primary key (city, street)",
-    "books": "isbn text primary key, title text",
     "tokens": "id uuid primary key, label text",
     "depots": "id int primary key, name text",
-    "full_notes": "id int primary key, title text, body text",
-    "default_notes": "id int primary key, title text, body text",
-    "growing": "id int primary key, amount int, price numeric(6, 2)",
-    "renamed": "id int primary key, label text",
     "retyped": "id int primary key, amount int",
     "poisoned": "id int primary key, amount int, at timestamptz",
     "settled": "id int primary key, amount int",
@@ -43,7 +37,6 @@ COLUMNS = {
     "lived": "id int primary key, amount int, note text",
     "watched": "id int primary key",
 }
-DEFAULT_IDENTITY = ("default_notes",)
 OTHER_SCHEMA = ("depots",)
 JOIN_SECONDS = 180.0
 
@@ -74,8 +67,7 @@ def joined(stack) -> Iterator[Joined]:
     for name, columns in COLUMNS.items():
         table = made[name]
         statements += [f"create table {table} ({columns})", f"grant select on {table} to cdc"]
-        if name not in DEFAULT_IDENTITY:
-            statements.append(f"alter table {table} replica identity full")
+        statements.append(f"alter table {table} replica identity full")
     tables = ", ".join(made[name] for name in COLUMNS)
     stack.execute(*statements, f"alter publication {stack.settings.publication} add table {tables}")
     done = stack.lake("connect")

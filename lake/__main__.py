@@ -10,7 +10,9 @@ from rich.markup import escape
 import lake.batch  # adds its commands
 import lake.bench  # adds its commands
 import lake.changes  # adds its commands
+import lake.chaos  # adds its commands
 import lake.comparison  # adds its commands
+import lake.conformance  # adds its commands
 import lake.data  # adds its commands
 import lake.demo  # adds its commands
 import lake.keys  # adds its commands

@@ -1,0 +1,84 @@
+"""What Postgres itself says happened: a second replication slot, decoded by `test_decoding`, never by Debezium."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+import psycopg
+
+from catalog.settings import Settings
+
+_COLUMN = re.compile(r"""("(?:[^"]|"")+"|\w+)\[[^\]]+\]:('(?:[^']|'')*'|\S+)""")
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change as the changelog has it: op, key and new row as texts; `row` is None for a delete and a truncate."""
+
+    op: str
+    key: tuple[str | None, ...]
+    row: tuple[tuple[str, str], ...] | None = None
+
+
+class Oracle:
+    """A slot of its own. It holds the WAL back until it is read, so a run should not last for days."""
+
+    def __init__(self, connection: psycopg.Connection, slot: str) -> None:
+        self._connection, self._slot = connection, slot
+
+    def events(self, table: str, key: tuple[str, ...]) -> list[Event]:
+        """Every change of `schema.table` that was committed since the slot was made, in commit order."""
+        query = "select data from pg_logical_slot_peek_changes(%s, null, null, 'skip-empty-xacts', 'on')"
+        found: list[Event] = []
+        for (line,) in self._connection.execute(query, [self._slot]):
+            if line.startswith(f"table {table}: "):
+                found += events(line.removeprefix(f"table {table}: "), key)
+        return found
+
+
+@contextmanager
+def oracle(settings: Settings) -> Iterator[Oracle]:
+    """An oracle of all that is committed from now on."""
+    slot = f"oracle_{uuid4().hex[:8]}"
+    dsn = settings.source_dsn("cdc")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("select pg_create_logical_replication_slot(%s, 'test_decoding')", [slot])
+    try:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            yield Oracle(connection, slot)
+    finally:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("select pg_drop_replication_slot(%s)", [slot])
+
+
+def events(line: str, key: tuple[str, ...]) -> list[Event]:
+    """The events of a line behind the table's name. A key change is a delete and a create, as Debezium has it."""
+    op, _, tuples = line.partition(": ")
+    if op == "TRUNCATE":
+        return [Event("t", ())]
+    old_text, _, new_text = tuples.rpartition("new-tuple: ") if "new-tuple: " in tuples else ("", "", tuples)
+    new = _row(new_text)
+    new_key = tuple(new.get(name) for name in key)
+    if op == "DELETE":
+        return [Event("d", new_key)]
+    row = tuple(sorted((name, value) for name, value in new.items()))
+    if op == "INSERT":
+        return [Event("c", new_key, row)]
+    old = _row(old_text)
+    old_key = tuple(old.get(name) for name in key) if old else new_key
+    if old_key == new_key:
+        return [Event("u", new_key, row)]
+    return [Event("d", old_key), Event("c", new_key, row)]
+
+
+def _row(text: str) -> dict[str, str]:
+    """Columns that are not null, as text."""
+    row = {}
+    for name, value in _COLUMN.findall(text):
+        if value != "null":
+            row[name.strip('"')] = value[1:-1].replace("''", "'") if value.startswith("'") else value
+    return row

@@ -1,0 +1,73 @@
+"""Seeded runs are the same each time, the decoder's lines are read whole, and what the lake gets wrong is counted."""
+
+from itertools import islice
+
+import pytest
+
+from conformance.chaos import Report, count_against, faults
+from conformance.oracle import Event, events
+from conformance.workload import transactions
+
+KEY = ("id",)
+
+
+def test_the_same_seed_gives_the_same_run():
+    assert list(islice(transactions(7), 500)) == list(islice(transactions(7), 500))
+    assert list(islice(transactions(7), 20)) != list(islice(transactions(8), 20))
+    assert list(islice(faults(7), 40)) == list(islice(faults(7), 40))
+    assert {fault.component for fault in islice(faults(7), 12)} == {fault.component for fault in islice(faults(9), 12)}
+
+
+def test_every_kind_of_transaction_comes():
+    text = " ".join(statement for each in islice(transactions(1), 3000) for statement in each.statements)
+    for part in ("truncate @items", "truncate @pairs", "alter table", "rollback to", "set id =", "delete from @pairs"):
+        assert part in text
+    assert any(not each.commits for each in islice(transactions(1), 100))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("INSERT: id[integer]:1 v[integer]:null note[text]:'it''s: a[b]:c'",
+         [Event("c", ("1",), (("id", "1"), ("note", "it's: a[b]:c")))]),
+        ("UPDATE: old-key: id[integer]:1 v[integer]:2 new-tuple: id[integer]:1 v[integer]:3 note[text]:''",
+         [Event("u", ("1",), (("id", "1"), ("note", ""), ("v", "3")))]),
+        ("UPDATE: id[integer]:1 v[integer]:3 note[text]:'new-tuple'",
+         [Event("u", ("1",), (("id", "1"), ("note", "new-tuple"), ("v", "3")))]),
+        ("UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2 v[integer]:3",
+         [Event("d", ("1",)), Event("c", ("2",), (("id", "2"), ("v", "3")))]),
+        ("DELETE: id[integer]:4 v[integer]:1", [Event("d", ("4",))]),
+        ("TRUNCATE: (no-flags)", [Event("t", ())]),
+    ],
+)  # fmt: skip
+def test_a_line_of_the_decoder(line, expected):
+    assert events(line, KEY) == expected
+
+
+HISTORY = [
+    Event("c", ("1",), (("id", "1"), ("v", "1.50"))),
+    Event("u", ("1",), (("id", "1"), ("v", "2.50"))),
+    Event("c", ("2",), (("id", "2"),)),
+    Event("d", ("1",)),
+    Event("t", ()),
+]
+PLANTED = {
+    "an event lost": (HISTORY[:1] + HISTORY[2:], (1, 0, 0)),
+    "an event twice": ([*HISTORY, HISTORY[1]], (0, 1, 0)),
+    "an ignored delete": (HISTORY[:3] + HISTORY[4:], (1, 0, 0)),
+    "a lost truncate": (HISTORY[:4], (1, 0, 0)),
+    "a rounded number": ([HISTORY[0], Event("u", ("1",), (("id", "1"), ("v", "2.5"))), *HISTORY[2:]], (1, 0, 1)),
+    "an event of nothing": ([*HISTORY, Event("d", ("9",))], (0, 0, 1)),
+    "a swapped key": ([Event("c", ("2",), HISTORY[0].row), *HISTORY[1:]], (1, 0, 1)),
+    "another order": ([HISTORY[1], HISTORY[0], *HISTORY[2:]], (0, 0, 2)),
+    "nothing wrong": (HISTORY, (0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_what_is_planted_is_counted(planted):
+    found, counted = PLANTED[planted]
+    report = Report(1, 1.0)
+    count_against(HISTORY, found, report)
+    assert (report.lost, report.duplicated, report.wrong) == counted
+    assert report.right == (planted == "nothing wrong")

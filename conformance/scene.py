@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from catalog.errors import VerificationError
 from catalog.readers import duckdb_connection, iceberg_catalog
 from catalog.settings import Settings
 from catalog.source import SourceTable
+from catalog.versions import SUFFIX
 from conformance.situation import Row, Situation
 from connectors.setup import ensure_connector
 from connectors.source import REPLICATION_ROLE
@@ -144,14 +145,19 @@ class Scene:
 
 
 def forget(settings: Settings, schema: str, tables: Iterable[SourceTable]) -> None:
-    """Drop a schema of the source, and its tables' mirrors and changelogs."""
+    """Drop a schema of the source, and its tables' mirrors, histories and changelogs; their topics stay."""
+    from pyiceberg.exceptions import NoSuchViewError
+
     with psycopg.connect(settings.source_dsn("taxi"), autocommit=True) as session:
         session.execute(f"drop schema if exists {schema} cascade".encode())
     ensure_connector(settings)
     catalog = iceberg_catalog(settings)
-    for name in [name for table in tables for name in (table.mirror, table.changelog)]:
-        if catalog.table_exists(name):
-            catalog.drop_table(name)
+    for table in tables:
+        with suppress(NoSuchViewError, NotImplementedError):  # not every REST catalog holds views
+            catalog.drop_view(f"{table.mirror}{SUFFIX}")
+        for name in (table.mirror, table.changelog):
+            if catalog.table_exists(name):
+                catalog.drop_table(name)
 
 
 def _run(session: psycopg.Connection, statement: str) -> None:

@@ -76,8 +76,14 @@ def _await_stops(scene: Scene, situations: Iterable[Situation], seen: dict[str, 
 
 
 def _settle(scene: Scene, situations: Sequence[Situation], seen: dict[str, _Seen]) -> None:
-    """Wait until the tables hold all that was done, and compare them with Postgres."""
-    running = {scene.name(s): s for s in situations if not s.refused and scene.state(s).get("state") != "stopped"}
+    """Wait until the tables hold all that was done, and compare them with Postgres.
+
+    Where records must be set aside the two differ, and a comparison would raise an alert.
+    """
+    for situation in [each for each in situations if each.set_aside]:
+        scene.until_set_aside(situation)
+    running = {scene.name(s): s for s in situations if not s.refused and not s.set_aside}
+    running = {name: s for name, s in running.items() if scene.state(s).get("state") != "stopped"}
     if running:
         for report in verify(scene.settings, list(running), timeout=WAIT_SECONDS).tables:
             seen[running[report.table].name].report = report
@@ -94,16 +100,18 @@ def _judged(scene: Scene, situation: Situation, seen: _Seen, ask: Ask) -> Findin
         "" if situation.stops in seen.stopped_for else f"stopped for: {seen.stopped_for or 'nothing'}",
         "" if state.get("state") == "running" else f"{state.get('state')}: {state.get('reason')}",
         _as_verified(situation, seen.report),
-        *(_compared(scene, situation, finding, ask) if seen.report else ()),
+        *(_compared(scene, situation, finding, ask) if seen.report or situation.set_aside else ()),
     ]
     finding.wrong = "; ".join(filter(None, checks))
     return finding
 
 
 def _as_verified(situation: Situation, report: TableReport | None) -> str:
+    if situation.set_aside:
+        return ""
     if report is None:
         return "it was never compared"
-    if report.equal or situation.set_aside:
+    if report.equal:
         return ""
     if report.unverified:
         return f"not comparable: {report.unverified}"

@@ -107,6 +107,11 @@ class Scene:
         self.until(lambda: self._state(name) == "stopped", f"{situation.name}: the table stops")
         return str(self.state(situation)["reason"])
 
+    def until_set_aside(self, situation: Situation) -> None:
+        """Wait until the records that must be are in the quarantine. Raises VerificationError."""
+        count = len(situation.set_aside)
+        self.until(lambda: self.state(situation).get("quarantined") == count, f"{situation.name}: {count} set aside")
+
     def _state(self, name: str) -> str | None:
         return self.states().get(name, {}).get("state")
 

@@ -106,7 +106,8 @@ class Copier:
             at = known.partitions.get(0, PartitionPosition(0))
             if at.next_offset >= topic.earliest[0]:
                 return at
-        log.warning("records between the position and the topic's end are passed over", table=mirror.identifier)
+        if changelog.property(POSITION_PROPERTY) is not None:
+            log.warning("records between the position and the topic's end are passed over", table=mirror.identifier)
         return PartitionPosition(topic_targets(self._settings, [topic.name])[topic.name][0])
 
     def _write(

@@ -21,7 +21,7 @@ from streaming.copying import Copier
 from streaming.iceberg import Lake
 from streaming.quarantine import Quarantine
 from streaming.replaying import replay
-from streaming.requests import Request, finish, held, pending
+from streaming.requests import Request, finish, held, pending, withdraw
 from streaming.retention import thin_out
 from streaming.schemas import SourceSchemas
 from streaming.table import TableStream
@@ -29,6 +29,8 @@ from streaming.table import TableStream
 log = structlog.get_logger()
 
 _THIN_OUT_SECONDS = 300.0
+_TOGETHER_SECONDS = 10.0
+"""How long a copied table waits for others that are being copied: each start of the query holds all of them up."""
 
 FAILURES = (LakehouseError, PySparkException, Py4JError, OSError, psycopg.Error)
 """What a component's failure looks like from here: the store's are OSError, the REST catalog's Py4JError."""
@@ -56,6 +58,8 @@ class Errands:
         self._housekeeping = ThreadPoolExecutor(1, "housekeeping")
         self._thinned_at = time.monotonic()
         self.copying: dict[str, str] = {}
+        self._copied: dict[str, tuple[Request, dict[str, object]]] = {}
+        self._copied_at = 0.0
 
     def tables_opened(self) -> None:
         """The query's tables were opened without those being copied: copies may begin."""
@@ -96,9 +100,11 @@ class Errands:
                 self._release(request, request.table in running)
             elif request.kind == "resync" and request.table not in self.copying:
                 self.copying[request.table] = "resync requested"
-                self._without_copied.clear()
-                self._restart()
+                if request.table in running:
+                    self._without_copied.clear()
+                    self._restart()
                 self._copies.submit(self._resync, request)
+        self._let_in()
         if time.monotonic() - self._thinned_at > _THIN_OUT_SECONDS:
             self._thinned_at = time.monotonic()
             sources = [stream.source for stream in streams]
@@ -122,8 +128,20 @@ class Errands:
             self._stop_table(request.table, TableStoppedError(request.table, f"resync failed: {failure}"))
         else:
             self._go_on(request.table)
-        finish(self._settings, request, answer)
-        self.copying.pop(request.table, None)
+        self.copying[request.table] = "copied, goes in with the others"
+        if not self._copied:
+            self._copied_at = time.monotonic()
+        self._copied[request.table] = request, answer
+
+    def _let_in(self) -> None:
+        """Copied tables join the query, by one start of it."""
+        copied = list(self._copied)
+        is_due = time.monotonic() - self._copied_at > _TOGETHER_SECONDS
+        if not copied or not (is_due or len(copied) == len(self.copying)):
+            return
+        for table in copied:
+            finish(self._settings, *self._copied.pop(table))
+            self.copying.pop(table, None)
         self._restart()
 
     def _release(self, request: Request, is_running: bool) -> None:
@@ -136,6 +154,7 @@ class Errands:
         self._schemas.leave(request.table)
         self._go_on(request.table)
         log.info("let go of a table", table=request.table)
+        withdraw(self._settings, Request("drain", request.table))
         finish(self._settings, request, {})
 
     def _thin_out(self, names: Iterable[str]) -> None:

@@ -16,10 +16,11 @@ class Request:
     """`resync` rebuilds a table, `replay` reads its quarantined records again, `rollback` sets its mirror to a
     `snapshot`, `release` lets go of a table for good.
 
-    `hold` keeps a table out that is joining, until whoever asked withdraws it: a `resync` comes first.
+    `hold` keeps a table out that is joining, until whoever asked withdraws it: a `resync` comes first. `drain` keeps
+    one in that left the publication, until a `release`: changes from before may be under way.
     """
 
-    kind: Literal["resync", "replay", "rollback", "release", "hold"]
+    kind: Literal["resync", "replay", "rollback", "release", "hold", "drain"]
     table: str
     snapshot: int | None = None
 
@@ -56,7 +57,12 @@ def pending(settings: Settings) -> list[Request]:
 
 def held(settings: Settings) -> set[str]:
     """Tables of which something is asked that they must be out of the query for."""
-    return {request.table for request in pending(settings) if request.kind != "replay"}
+    return {request.table for request in pending(settings) if request.kind not in ("replay", "drain")}
+
+
+def draining(settings: Settings) -> set[str]:
+    """Tables that are streamed to the end of their topic, published or not."""
+    return {request.table for request in pending(settings) if request.kind == "drain"}
 
 
 def withdraw(settings: Settings, request: Request) -> None:

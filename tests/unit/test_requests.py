@@ -3,7 +3,7 @@
 import pytest
 
 from catalog.settings import Settings
-from streaming.requests import Request, answer, finish, held, pending, submit, withdraw
+from streaming.requests import Request, answer, draining, finish, held, pending, submit, withdraw
 
 
 @pytest.fixture
@@ -11,10 +11,11 @@ def settings(tmp_path):
     return Settings(_env_file=None, state_dir=tmp_path)
 
 
-def test_all_that_is_asked_of_a_table_but_a_replay_keeps_it_out_of_the_query(settings):
-    for kind in ("hold", "resync", "release", "replay"):
+def test_what_is_asked_of_a_table_but_a_replay_or_a_drain_keeps_it_out_of_the_query(settings):
+    for kind in ("hold", "resync", "release", "replay", "drain"):
         submit(settings, Request(kind, f"public.{kind}"))
     assert held(settings) == {"public.hold", "public.resync", "public.release"}
+    assert draining(settings) == {"public.drain"}
 
 
 def test_a_joining_table_is_out_without_a_gap(settings):

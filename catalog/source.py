@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from catalog.errors import SourceError, UnsupportedTypeError
 from catalog.types import ColumnType, column_type
+from catalog.withheld import Rule, Withheld
 
 NAMESPACE = "taxi_cdc"
 PUBLISHED_INSIDE = ("heartbeat", "signal")
@@ -22,7 +24,7 @@ PUBLISHED_INSIDE = ("heartbeat", "signal")
 @dataclass(frozen=True)
 class SourceColumn:
     """One column. `attnum` tells a dropped and re-added column from the old one of the same name; `default` is empty,
-    `old rows` (those from before it was added read it too) or `new rows`.
+    `old rows` (those from before it was added read it too) or `new rows`. A `masked` one is null in every row.
     """
 
     name: str
@@ -31,6 +33,7 @@ class SourceColumn:
     is_enum: bool
     not_null: bool
     default: str = ""
+    masked: bool = False
 
     @cached_property
     def type(self) -> ColumnType:
@@ -119,10 +122,11 @@ select n.nspname, c.relname, (
         else 'n' end from part
 ), coalesce((select indimmediate from pg_index where indrelid = c.oid and indisprimary), true),
     c.oid::bigint, coalesce(pg_relation_filenode(c.oid), 0)::bigint
-from pg_publication_tables p
-join pg_namespace n on n.nspname = p.schemaname
-join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
-where p.pubname = %(publication)s and not (n.nspname = 'public' and c.relname = any(%(inside)s))
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where (
+    (n.nspname, c.relname) in (select schemaname, tablename from pg_publication_tables where pubname = %(publication)s)
+    or (c.relkind in ('r', 'p') and n.nspname || '.' || c.relname = any(%(leaving)s))
+) and not (n.nspname = 'public' and c.relname = any(%(inside)s))
 order by 1, 2
 """
 
@@ -157,13 +161,20 @@ order by k.place
 
 
 def read_source_tables(
-    connection: psycopg.Connection[Any], publication: str, refused: dict[str, SourceError] | None = None
+    connection: psycopg.Connection[Any],
+    publication: str,
+    refused: dict[str, SourceError] | None = None,
+    *,
+    withheld: Withheld | None = None,
+    leaving: Collection[str] = (),
 ) -> tuple[SourceTable, ...]:
     """Every table of the publication but the service tables, by name. Raises SourceError when there is none.
 
     A table that cannot be mirrored raises SourceError too, or is put into `refused` by its name and left out.
+    `withheld` columns are not read; tables `leaving` (`schema.table`) count as published.
     """
-    found = connection.execute(_TABLES, {"publication": publication, "inside": list(PUBLISHED_INSIDE)}).fetchall()
+    asked = {"publication": publication, "inside": list(PUBLISHED_INSIDE), "leaving": list(leaving)}
+    found = connection.execute(_TABLES, asked).fetchall()
     if not found:
         raise SourceError(
             f"publication {publication} of database {connection.info.dbname} has no tables",
@@ -173,7 +184,7 @@ def read_source_tables(
     taken = {f"{NAMESPACE}.quarantine": "the lake's quarantine"}
     for schema, name, *facts in found:
         try:
-            table = _read_table(connection, schema, name, *facts)
+            table = _read_table(connection, schema, name, (withheld or {}).get(f"{schema}.{name}", {}), *facts)
             take_names(table, taken)
             tables.append(table)
         except SourceError as reason:
@@ -195,9 +206,17 @@ def read_key(connection: psycopg.Connection[Any], schema: str, name: str) -> tup
 
 
 def _read_table(
-    connection: psycopg.Connection[Any], schema: str, name: str, identity: str, immediate: bool, oid: int, file: int
+    connection: psycopg.Connection[Any],
+    schema: str,
+    name: str,
+    withheld: Mapping[str, Rule],
+    identity: str,
+    immediate: bool,
+    oid: int,
+    file: int,
 ) -> SourceTable:
     columns, key = read_columns(connection, schema, name), read_key(connection, schema, name)
+    columns = without_withheld(f"{schema}.{name}", columns, withheld)
     if not key:
         raise SourceError(
             f"table {schema}.{name} has no primary key, so its rows cannot be told apart",
@@ -257,6 +276,23 @@ def require_names(schema: str, name: str, columns: tuple[SourceColumn, ...]) -> 
                 f"column {column.name} of {schema}.{name} has a dot or a backtick in its name",
                 remedy=f"ALTER TABLE {schema}.{name} RENAME COLUMN …",
             )
+
+
+def without_withheld(
+    table: str, columns: tuple[SourceColumn, ...], withheld: Mapping[str, Rule]
+) -> tuple[SourceColumn, ...]:
+    """The columns that the lake has. Raises SourceError for a withheld one that got another name: it would be told."""
+    numbers = {rule.attnum: name for name, rule in withheld.items()}
+    for column in columns:
+        if column.attnum in numbers and column.name not in withheld:
+            raise SourceError(
+                f"column {table}.{numbers[column.attnum]}, which the lake must not have, was renamed to {column.name}",
+                remedy=f"name it {numbers[column.attnum]} again; or lake remove {table} --drop, then lake add {table}"
+                f" --exclude {column.name}",
+            )
+    manners = {name: rule.manner for name, rule in withheld.items()}
+    kept = (column for column in columns if manners.get(column.name) != "exclude")
+    return tuple(replace(column, masked=True) if column.name in manners else column for column in kept)
 
 
 def _require_type(column: SourceColumn, table: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalog.settings import Settings
+from catalog.withheld import read_withheld
 
 TEMPLATE = Path(__file__).parent / "connector.json"
 SECRETS_FILE = "connect-secrets.properties"
@@ -15,7 +16,7 @@ SECRETS_FILE = "connect-secrets.properties"
 
 
 def connector_configuration(settings: Settings, tables: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The configuration that captures these tables, given as (schema, name)."""
+    """The configuration that captures these tables, given as (schema, name), without the columns to be withheld."""
     host, port = settings.source_address
     own_file = f"${{file:{settings.state_dir / 'config' / SECRETS_FILE}:cdc.password}}"
     values = {
@@ -34,7 +35,16 @@ def connector_configuration(settings: Settings, tables: Sequence[tuple[str, str]
     template: dict[str, str] = json.loads(TEMPLATE.read_text())
     if settings.source_ca_file is not None:
         template["database.sslrootcert"] = str(settings.source_ca_file)
+    if withheld := _withheld(settings, tables):
+        template["column.exclude.list"] = withheld
     return {key: re.sub(r"@([A-Z_]+)@", lambda place: values[place[1]], text) for key, text in template.items()}
+
+
+def _withheld(settings: Settings, tables: Sequence[tuple[str, str]]) -> str:
+    """The connector's list of columns that it must not tell."""
+    rules = read_withheld(settings)
+    names = [(*table, column) for table in tables for column in sorted(rules.get(".".join(table), ()))]
+    return ",".join("\\.".join(map(_literal, name)) for name in names)
 
 
 def _literal(name: str) -> str:

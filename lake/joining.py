@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from catalog.errors import ComponentError, ConfigurationError, SourceError
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
-from catalog.source import PUBLISHED_INSIDE, SourceTable
+from catalog.source import NAMESPACE, PUBLISHED_INSIDE, SourceTable
+from catalog.tables.cdc import LEFT_PROPERTY, SOURCE_PROPERTY
 from catalog.verification.barrier import pass_barrier, topic_targets
 from catalog.verification.coverage import wait_covered
 from catalog.versions import SUFFIX
@@ -43,10 +44,10 @@ def connect(settings: Settings) -> tuple[str, list[str]]:
             submit(settings, Request("hold", table))
     outcome = ensure_connector(settings)
     joined = []
-    for held in [request for request in pending(settings) if request.kind == "hold"]:
-        if held.table in published:
-            submit(settings, Request("resync", held.table))
-            joined.append(held.table)
+    holds = [request for request in pending(settings) if request.kind == "hold"]
+    for held in [request for request in holds if request.table in published]:  # others are being published just now
+        submit(settings, Request("resync", held.table))
+        joined.append(held.table)
         withdraw(settings, held)
     return outcome, sorted(joined)
 
@@ -80,6 +81,8 @@ def join(settings: Settings, relations: list[Relation], say: Say) -> list[str]:
             refused = reason
             if is_new:
                 withdraw(settings, hold)
+        else:
+            withdraw(settings, Request("drain", relation.qualified))
     say("topics and connector")
     _, joined = connect(settings)
     if refused:
@@ -107,20 +110,27 @@ def wait_running(settings: Settings, tables: list[str], say: Say) -> dict[str, s
 def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
     """Take tables, (schema, name), out of publication, stream, connector and Kafka once all their changes are applied.
 
-    What broke off is finished by calling it again. Raises SourceError and ComponentError.
+    The stream keeps them until then, also one that starts anew. What broke off is finished by calling it again. Raises
+    SourceError and ComponentError.
     """
+    from connectors.inspection import list_topics
     from connectors.publication import withdraw
     from connectors.source import published_tables
     from connectors.topics import delete_topic
+    from streaming.requests import Request, draining, pending, submit
 
     sources = [SourceTable(schema, name, (), (), full_identity=False) for schema, name in names]
     published = published_tables(settings)
     for schema, name in names:
         if (schema, name) in published:
+            submit(settings, Request("drain", f"{schema}.{name}"))
             withdraw(settings, schema, name, LOCK_WAIT_SECONDS, say)
-    known = stream_job(settings)["tables"]
+    stopped = {name for name, table in stream_job(settings)["tables"].items() if table.get("state") == "stopped"}
     say("waiting for the last changes")
-    _wait_applied(settings, [source for source in sources if known.get(source.qualified, {}).get("state") == "running"])
+    joining = {request.table for request in pending(settings) if request.kind == "hold"}
+    last, topics = draining(settings) - stopped - joining, list_topics(settings)
+    flowing = [source for source in sources if source.topic(settings.topic_prefix) in topics]
+    _wait_applied(settings, [source for source in flowing if source.qualified in last])
     say("waiting for the stream to let go")
     _release(settings, [source.qualified for source in sources])
     say("connector and topics")
@@ -136,11 +146,21 @@ def drop(settings: Settings, schema: str, name: str) -> list[str]:
     source, catalog, dropped = SourceTable(schema, name, (), (), full_identity=False), iceberg_catalog(settings), []
     with suppress(NoSuchViewError, NotImplementedError):  # not every REST catalog holds views
         catalog.drop_view(f"{source.mirror}{SUFFIX}")
+    with suppress(NoSuchViewError):
+        catalog.drop_view(f"{source.mirror}{SUFFIX}")
     for table in (source.mirror, source.changelog):
         with suppress(NoSuchTableError):
             catalog.purge_table(table)
             dropped.append(table)
     return dropped
+
+
+def left_tables(settings: Settings) -> set[str]:
+    """`schema.table` of every mirror in the lake whose source was removed."""
+    catalog = iceberg_catalog(settings)
+    every = [catalog.load_table(name).properties for name in catalog.list_tables(NAMESPACE)]
+    left = [SourceTable.from_json(each[SOURCE_PROPERTY]) for each in every if LEFT_PROPERTY in each]
+    return {source.qualified for source in left}
 
 
 def stream_job(settings: Settings) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +13,10 @@ from rich.text import Text
 
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings, load_settings
+from catalog.withheld import read_withheld, withhold
 from lake.app import app
 from lake.stack import console
+from lake.withholding import Wishes, kept, wishes, withheld_of
 
 if TYPE_CHECKING:
     from connectors.suitability import Finding
@@ -33,7 +36,8 @@ def examine(settings: Settings, dsn: str, patterns: list[str] | None) -> list[Fi
     from connectors.survey import matching
 
     seen = look(settings, None if dsn == OWN else dsn)
-    relations = matching(seen.relations, patterns or ["*.*"])
+    withheld = read_withheld(settings) if dsn == OWN else {}
+    relations = kept(matching(seen.relations, patterns or ["*.*"]), withheld)
     return findings(seen, relations, settings.publication, wanted=bool(patterns))
 
 
@@ -48,19 +52,29 @@ def look(settings: Settings, dsn: str | None) -> Survey:
 
 
 @app.command()
-def add(tables: Names, wait: Wait = True) -> None:
+def add(
+    tables: Names,
+    wait: Wait = True,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="A column that neither Kafka nor the lake gets; of every table that has it."),
+    ] = None,
+    mask: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=null: the column is there and null in every row; no value comes.")
+    ] = None,
+) -> None:
     """Let tables of the source join while everything runs: publication, connector, topic and lake.
 
     Rows that are there are copied, nothing that is written meanwhile is lost, and the other tables go on. A pattern
     takes what can be mirrored and names what cannot, with the SQL that mends it (exit code 1). Adding again is
     harmless.
 
-    lake add inventory.items        lake add 'inventory.*' public.customers
+    lake add inventory.items        lake add 'inventory.*' customers --exclude notes --mask email=null
     """
     from lake.joining import join, wait_running
 
     settings = load_settings()
-    chosen, refused = _chosen(settings, tables)
+    chosen, refused = _chosen(settings, tables, wishes(exclude or [], mask or []))
     _show(refused)
     if not chosen:
         raise typer.Exit(1)
@@ -94,7 +108,7 @@ def remove(
     from lake import joining
 
     settings = load_settings()
-    chosen = _captured(settings, tables)
+    chosen = _captured(settings, tables, and_left=drop)
     names = ", ".join(f"{schema}.{name}" for schema, name in chosen)
     if drop and not yes:
         typer.confirm(f"Delete mirrors and changelogs of {names} from the lake?", abort=True)
@@ -102,16 +116,23 @@ def remove(
         joining.leave(settings, chosen, say)
     for schema, name in chosen:
         gone = joining.drop(settings, schema, name) if drop else []
+        if drop:
+            withhold(settings, f"{schema}.{name}", {})
         kept = f"deleted {' and '.join(gone)}" if drop else "its mirror and changelog stay in the lake"
         console.print(f"[green]✓[/] [bold]{schema}.{name}[/] left; {kept}")
 
 
-def _chosen(settings: Settings, patterns: list[str]) -> tuple[list[Relation], list[Finding]]:
-    """The tables that can join, and why others cannot. Raises ConfigurationError where a pattern names nothing."""
+def _chosen(settings: Settings, patterns: list[str], wished: Wishes) -> tuple[list[Relation], list[Finding]]:
+    """The tables that can join, and why others cannot; what is withheld of them is noted.
+
+    Raises ConfigurationError where a pattern names nothing, or a wish cannot be granted.
+    """
     from connectors.suitability import clashes, not_a_table, obstacles
     from connectors.survey import matching
 
     seen = look(settings, None)
+    withheld = withheld_of(settings, matching(seen.relations, patterns), wished)
+    seen = replace(seen, relations=kept(seen.relations, withheld))
     named = matching(seen.relations, [pattern for pattern in patterns if "*" not in pattern])
     for pattern in patterns:
         if not matching(seen.relations, [pattern]):
@@ -122,20 +143,24 @@ def _chosen(settings: Settings, patterns: list[str]) -> tuple[list[Relation], li
     for relation in matching(seen.relations, patterns):
         problems = list(obstacles(relation, clashing, seen.server.role))
         if not problems:
+            withhold(settings, relation.qualified, withheld[relation.qualified])
             chosen.append(relation)
         elif relation in named or not not_a_table(relation):
             refused += problems
     return chosen, refused
 
 
-def _captured(settings: Settings, patterns: list[str]) -> list[tuple[str, str]]:
-    """Schema and name of each published or captured table that the patterns name."""
+def _captured(settings: Settings, patterns: list[str], *, and_left: bool) -> list[tuple[str, str]]:
+    """Schema and name of each table that joined that the patterns name; also of those that left already."""
     from fnmatch import fnmatchcase
 
     from connectors.registration import captured_tables
     from connectors.source import published_tables, wanted_tables
+    from lake.joining import left_tables
+    from streaming.requests import draining
 
     known = captured_tables(settings) | {f"{schema}.{name}" for schema, name in published_tables(settings)}
+    known |= draining(settings) | (left_tables(settings) if and_left else set())
     always = wanted_tables(settings)
     known -= {f"public.{name}" for name in always}
     chosen: set[str] = set()

@@ -155,6 +155,7 @@ class Errands:
         self._go_on(request.table)
         log.info("let go of a table", table=request.table)
         withdraw(self._settings, Request("drain", request.table))
+        withdraw(self._settings, Request("hold", request.table))
         finish(self._settings, request, {})
 
     def _thin_out(self, names: Iterable[str]) -> None:

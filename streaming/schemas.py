@@ -20,9 +20,11 @@ from catalog.tables.cdc import (
     create_table,
     mirror_schema,
 )
+from catalog.withheld import read_withheld
 from streaming.evolution import require_followable, statements
 from streaming.history_views import keep_history_view, make_room
 from streaming.iceberg import IcebergTable, Lake
+from streaming.requests import draining
 
 log = structlog.get_logger()
 
@@ -42,7 +44,7 @@ class SourceSchemas:
         self.refused = {}
         try:
             with self._connect() as connection:
-                return read_source_tables(connection, self._settings.publication, self.refused)
+                return self._published(connection, self.refused)
         except psycopg.OperationalError as away:
             persisted = self._persisted()
             if not persisted:
@@ -52,6 +54,12 @@ class SourceSchemas:
                 ) from away
             log.warning("source database away, going on with the persisted schemas", tables=len(persisted))
             return persisted
+
+    def _published(self, connection: psycopg.Connection, refused: dict[str, SourceError]) -> tuple[SourceTable, ...]:
+        """What is published, and what was until a moment ago."""
+        withheld, leaving = read_withheld(self._settings), draining(self._settings)
+        publication = self._settings.publication
+        return read_source_tables(connection, publication, refused, withheld=withheld, leaving=leaving)
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(self._settings.source_dsn("cdc"), connect_timeout=5, autocommit=True)
@@ -95,7 +103,7 @@ class SourceSchemas:
         refused: dict[str, SourceError] = {}
         try:
             with self._connect() as connection:
-                tables = read_source_tables(connection, self._settings.publication, refused)
+                tables = self._published(connection, refused)
         except psycopg.OperationalError as away:
             raise ComponentError(
                 f"{known.qualified}: an event does not fit and the source database does not answer: {away}",

@@ -121,6 +121,8 @@ def _copied(connection: psycopg.Connection[Any], table: SourceTable, key: RangeK
 
 
 def _copy_expression(column: SourceColumn) -> str:
+    if column.masked:
+        return "null"
     return "encode({}, 'hex')" if column.type.form is Form.BASE64 else column.type.copied_as("{}")
 
 

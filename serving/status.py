@@ -83,8 +83,10 @@ class Verified(Row):
     table: str
     equal: bool
     checked_at: datetime
+    lsn: str | None = Field(None, description="of the source, as of which it was compared")
     rows_compared: int
     differing_rows: int
+    known_to_differ: int = Field(0, description="rows and events by the last comparison that took place")
     unverified: str | None = Field(description="why it could not be compared")
 
 

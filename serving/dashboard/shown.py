@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pandas as pd
@@ -74,13 +75,16 @@ def _grid(frame: pd.DataFrame, name: str) -> None:
 
 
 def _csv(rows: pa.Table) -> bytes:
-    plain = [
-        field.with_type(pa.string()) if pa.types.is_decimal(field.type) or pa.types.is_nested(field.type) else field
-        for field in rows.schema
-    ]
+    """Decimals with all their digits; lists and structs stand in their cells as JSON."""
     written = io.BytesIO()
-    csv.write_csv(rows.cast(pa.schema(plain)), written)
+    csv.write_csv(pa.table({name: _cells(rows[name]) for name in rows.column_names}), written)
     return written.getvalue()
+
+
+def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    if pa.types.is_nested(column.type):
+        return pa.array([None if v is None else json.dumps(v, default=str) for v in column.to_pylist()], pa.string())
+    return column.cast(pa.string()) if pa.types.is_decimal(column.type) else column
 
 
 def _parquet(rows: pa.Table) -> bytes:

@@ -1,9 +1,11 @@
 """What is told of the real-time tables: how far they are, and that they fail."""
 
+import json
+
 from streamlit.testing.v1 import AppTest
 
 from serving.api.heads import Head
-from serving.api.routes.operations import _realtime
+from serving.api.routes.operations import _realtime, _verified
 
 SAID = {
     "state": "running",
@@ -30,6 +32,12 @@ def test_nothing_is_made_up_of_what_nobody_knows():
     waiting = _realtime({}, [head("taxi_cdc.trips", p0=120)])
     assert waiting["state"] == "waiting"
     assert {waiting[name] for name in ("records_behind", "seconds_behind_source", "alerts", "reason")} == {None}
+
+
+def test_cells_that_differ_are_not_shown_to_whoever_may_see_the_pipeline(tmp_path):
+    table = {"table": "public.trips", "equal": False, "lsn": "0/1A", "known_to_differ": 1}
+    (tmp_path / "verified.json").write_text(json.dumps([{**table, "differences": [{"key": {"trip_id": 7}}]}]))
+    assert _verified(tmp_path) == [table]
 
 
 def page() -> None:

@@ -1,10 +1,11 @@
 """The dashboard without a lake: it says what is wrong, and draws what it is given."""
 
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from catalog.settings import Settings
-from serving.dashboard import charts
+from serving.dashboard import charts, shown
 from serving.dashboard.__main__ import APP, options
 
 
@@ -34,3 +35,13 @@ def test_a_zone_without_a_value_is_drawn_as_such_and_nothing_is_fetched():
     assert drawn["encoding"]["color"]["scale"]["scheme"] == "cividis"
     assert drawn["mark"]["invalid"] == "show"
     assert drawn["config"]["scale"]["invalid"]["color"]["value"] == charts.NOTHING
+
+
+def test_lists_and_decimals_are_exported_as_they_are():
+    rows = pa.table(
+        {
+            "cells": pa.array([[{"key": 1}], None, []], pa.list_(pa.struct([("key", pa.int64())]))),
+            "fare": pa.array(["1.50", None, "2.00"], pa.string()).cast(pa.decimal128(10, 2)),
+        }
+    )
+    assert shown._csv(rows).decode().splitlines() == ['"cells","fare"', '"[{""key"": 1}]","1.50"', ",", '"[]","2.00"']

@@ -63,7 +63,7 @@ def source_table(settings: Settings, rows: int) -> Iterator[int]:
     load_trips(settings)
     with connected(settings, "taxi") as connection:
         connection.execute("drop table if exists bench_copy")
-        connection.execute("create table bench_copy (like trips including all)")
+        connection.execute("create table bench_copy (like trips, primary key (trip_id))")
         (trips,) = connection.execute("select count(*) from trips").fetchone() or (0,)
         connection.execute(_FILL, [math.ceil(rows / trips), rows])
         connection.execute("analyze bench_copy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -13,10 +13,10 @@ import psycopg
 from psycopg import sql
 
 from catalog.errors import VerificationError
-from catalog.readers import duckdb_connection, iceberg_catalog
+from catalog.readers import duckdb_connection
+from catalog.removal import drop_from_lake
 from catalog.settings import Settings
 from catalog.source import SourceTable
-from catalog.versions import SUFFIX
 from conformance.situation import Row, Situation
 from connectors.setup import ensure_connector
 from connectors.source import REPLICATION_ROLE
@@ -151,18 +151,11 @@ class Scene:
 
 def forget(settings: Settings, schema: str, tables: Iterable[SourceTable]) -> None:
     """Drop a schema of the source, and its tables' mirrors, histories and changelogs; their topics stay."""
-    from pyiceberg.exceptions import NoSuchViewError
-
     with psycopg.connect(settings.source_dsn("taxi"), autocommit=True) as session:
         session.execute(f"drop schema if exists {schema} cascade".encode())
     ensure_connector(settings)
-    catalog = iceberg_catalog(settings)
     for table in tables:
-        with suppress(NoSuchViewError, NotImplementedError):  # not every REST catalog holds views
-            catalog.drop_view(f"{table.mirror}{SUFFIX}")
-        for name in (table.mirror, table.changelog):
-            if catalog.table_exists(name):
-                catalog.drop_table(name)
+        drop_from_lake(settings, table)
 
 
 def _run(session: psycopg.Connection, statement: str) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from connectors.suitability import Finding, advice, clashes, duration, measure, not_a_table, obstacles
+from catalog.finding import Finding
+from connectors.suitability import advice, clashes, duration, measure, not_a_table, obstacles
 from connectors.survey import Publication, Relation, Server, Survey, Writer
 
 OLDEST_VERSION = 13_00_00

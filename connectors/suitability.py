@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
 
 from psycopg import sql
 
 from catalog.errors import UnsupportedTypeError
+from catalog.finding import Finding, State
 from catalog.source import NAMESPACE
 from connectors.survey import Relation
 
@@ -19,22 +18,6 @@ COPIED_BYTES_PER_SECOND = 10 << 20
 streamed other tables meanwhile. Whichever takes longer is told."""
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
-
-State = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: what was found and, unless it is well, the SQL that mends it."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """For `--json`."""
-        return asdict(self)
 
 
 def not_a_table(relation: Relation) -> str | None:

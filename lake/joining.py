@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import ComponentError, ConfigurationError, SourceError
@@ -18,7 +17,6 @@ from catalog.source import NAMESPACE, PUBLISHED_INSIDE, SourceTable
 from catalog.tables.cdc import LEFT_PROPERTY, SOURCE_PROPERTY
 from catalog.verification.barrier import pass_barrier, topic_targets
 from catalog.verification.coverage import wait_covered
-from catalog.versions import SUFFIX
 
 if TYPE_CHECKING:
     from connectors.survey import Relation
@@ -137,22 +135,6 @@ def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
     connect(settings)
     for source in sources:
         delete_topic(settings, source.topic(settings.topic_prefix))
-
-
-def drop(settings: Settings, schema: str, name: str) -> list[str]:
-    """Delete mirror, changelog and history of a table that left, with all files; returns the names of tables."""
-    from pyiceberg.exceptions import NoSuchTableError, NoSuchViewError
-
-    source, catalog, dropped = SourceTable(schema, name, (), (), full_identity=False), iceberg_catalog(settings), []
-    with suppress(NoSuchViewError, NotImplementedError):  # not every REST catalog holds views
-        catalog.drop_view(f"{source.mirror}{SUFFIX}")
-    with suppress(NoSuchViewError):
-        catalog.drop_view(f"{source.mirror}{SUFFIX}")
-    for table in (source.mirror, source.changelog):
-        with suppress(NoSuchTableError):
-            catalog.purge_table(table)
-            dropped.append(table)
-    return dropped
 
 
 def left_tables(settings: Settings) -> set[str]:

@@ -13,13 +13,14 @@ from rich.text import Text
 
 from catalog.errors import ConfigurationError
 from catalog.settings import Settings, load_settings
+from catalog.source import SourceTable
 from catalog.withheld import read_withheld, withhold
 from lake.app import app
 from lake.stack import console
 from lake.withholding import Wishes, kept, wishes, withheld_of
 
 if TYPE_CHECKING:
-    from connectors.suitability import Finding
+    from catalog.finding import Finding
     from connectors.survey import Relation, Survey
     from lake.joining import Say
 
@@ -105,6 +106,7 @@ def remove(
     Their mirrors and changelogs stay in the lake as they are at the last change, unless `--drop` is given. The source
     keeps its tables and their replica identity. A table that comes back by `lake add` is copied anew.
     """
+    from catalog.removal import drop_from_lake
     from lake import joining
 
     settings = load_settings()
@@ -115,7 +117,7 @@ def remove(
     with _progress() as say:
         joining.leave(settings, chosen, say)
     for schema, name in chosen:
-        gone = joining.drop(settings, schema, name) if drop else []
+        gone = drop_from_lake(settings, SourceTable(schema, name, (), (), full_identity=False)) if drop else []
         if drop:
             withhold(settings, f"{schema}.{name}", {})
         kept = f"deleted {' and '.join(gone)}" if drop else "its mirror and changelog stay in the lake"

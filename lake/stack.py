@@ -20,9 +20,8 @@ from lake.app import app
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.suitability import Finding
+    from catalog.finding import Finding
     from stack.control import Steps
-    from stack.preflight import Check
 
 # a file or a pipe is no reason to cut lines
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -157,7 +156,7 @@ def doctor(
             console.print(render_settings(settings))
         return
     running = tuple(group for group in in_use(settings) if group != CORE)
-    checks: Sequence[Check | Finding]
+    checks: Sequence[Finding]
     if source is not None:
         checks = examine(settings, source, tables)
     else:

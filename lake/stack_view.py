@@ -22,10 +22,9 @@ from catalog.settings import PREFIX, Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.suitability import Finding
+    from catalog.finding import Finding
     from stack.components import Component
     from stack.control import State
-    from stack.preflight import Check
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "ready": "green", "failed": "bold red", "stopped": "dim"}
 DONE = ("ready", "failed", "stopped")
@@ -200,7 +199,7 @@ def _render_realtime(realtime: dict[str, Any]) -> RenderableType:
     return Text(f"real-time tables: at offset {offsets}{lag}, {realtime.get('alerts', 0)} alerts open", style="green")
 
 
-def render_checks(checks: Sequence[Check | Finding]) -> RenderableType:
+def render_checks(checks: Sequence[Finding]) -> RenderableType:
     """The doctor's findings, each with its remedy below it."""
     table = Table.grid(padding=(0, 2))
     for check in checks:

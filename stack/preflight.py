@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
 from catalog import java
 from catalog.errors import ConfigurationError
+from catalog.finding import Finding, State
 from catalog.settings import Settings
 from stack import airflow, commands, health, jars, ports, postgres, prometheus
 from stack.component import Component
@@ -32,24 +31,8 @@ OWN_LOGINS = {
 """Settings that say that others run it, with the logins that we then cannot make up."""
 WITH_JARS = {"kafka", "connect", "catalog", "stream", "spark-worker"}
 
-State = Literal["ok", "warn", "fail"]
 
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at: what was found and, unless it is well, how to mend it."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """For `--json`."""
-        return asdict(self)
-
-
-def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
+def run(settings: Settings, components: tuple[Component, ...]) -> list[Finding]:
     """Every check of what these components need, in the order in which a person would mend what they name."""
     of_others = [each for each in components if each.is_external(settings)]
     components = tuple(each for each in components if not each.is_external(settings))
@@ -71,7 +54,7 @@ def run(settings: Settings, components: tuple[Component, ...]) -> list[Check]:
         checks.append(_jars(jars.TRINO))
     if "prometheus" in names:
         checks.append(_found("Prometheus", lambda: str(prometheus.binary())))
-    checks.append(Check("supervisor", "ok", "running" if is_up else "not running"))
+    checks.append(Finding("supervisor", "ok", "running" if is_up else "not running"))
     return checks + _ports(components, settings) + _of_others(settings, of_others)
 
 
@@ -89,14 +72,14 @@ def require(settings: Settings, components: tuple[Component, ...]) -> None:
     raise ConfigurationError("\n".join([*lines, f"{last.name}: {last.found}"]), remedy=last.remedy)
 
 
-def _of_others(settings: Settings, components: list[Component]) -> list[Check]:
+def _of_others(settings: Settings, components: list[Component]) -> list[Finding]:
     """What others run: whether we were given logins and, if so, whether it answers us."""
     checks = []
     for name, logins in OWN_LOGINS.items():
         for login in logins if getattr(settings, name) is not None else ():
             if getattr(settings, login) is None:
                 variable, found = f"LAKE_{login.upper()}", f"not set, but LAKE_{name.upper()} is"
-                checks.append(Check(variable, "fail", found, f"set {variable}; a generated one opens nothing there"))
+                checks.append(Finding(variable, "fail", found, f"set {variable}; a generated one opens nothing there"))
     if checks:
         return checks
     asked = [(each.title, each.ask, each.address(settings), each.external[0]) for each in components]
@@ -106,15 +89,15 @@ def _of_others(settings: Settings, components: list[Component]) -> list[Check]:
         answered = health.check(ask, settings)
         found = f"{title} at {address}: {answered.answer}"
         remedy = answered.remedy or f"start it, or correct LAKE_{setting.upper()}"
-        checks.append(Check("own", "ok", found) if answered.healthy else Check("own", "fail", found, remedy))
+        checks.append(Finding("own", "ok", found) if answered.healthy else Finding("own", "fail", found, remedy))
     return checks
 
 
-def _found(name: str, look: Callable[[], str]) -> Check:
+def _found(name: str, look: Callable[[], str]) -> Finding:
     try:
-        return Check(name, "ok", look())
+        return Finding(name, "ok", look())
     except ConfigurationError as missing:
-        return Check(name, "fail", str(missing.args[0]), missing.remedy)
+        return Finding(name, "fail", str(missing.args[0]), missing.remedy)
 
 
 def _postgres_user(settings: Settings) -> str:
@@ -131,54 +114,54 @@ def _airflow(settings: Settings) -> str:
     return str(airflow.binary())
 
 
-def _host(settings: Settings) -> Check:
+def _host(settings: Settings) -> Finding:
     if settings.host.startswith("127.") or settings.host in ("::1", "localhost"):
-        return Check("address", "ok", settings.host)
+        return Finding("address", "ok", settings.host)
     remedy = "unset LAKE_HOST and put a proxy in front of what others shall reach"
-    return Check("address", "fail", f"LAKE_HOST={settings.host} is not loopback", remedy)
+    return Finding("address", "fail", f"LAKE_HOST={settings.host} is not loopback", remedy)
 
 
-def _state_dir(settings: Settings) -> Check:
+def _state_dir(settings: Settings) -> Finding:
     existing = _nearest(settings.state_dir)
     if not existing.is_dir():
-        return Check("state folder", "fail", f"{existing} is not a folder", "set LAKE_STATE_DIR to another place")
+        return Finding("state folder", "fail", f"{existing} is not a folder", "set LAKE_STATE_DIR to another place")
     if not os.access(existing, os.W_OK | os.X_OK):
         remedy = "set LAKE_STATE_DIR to a folder that you may write"
-        return Check("state folder", "fail", f"{existing} is not writable", remedy)
+        return Finding("state folder", "fail", f"{existing} is not writable", remedy)
     try:
         socket_path(settings)
     except ConfigurationError as unusable:
-        return Check("state folder", "fail", str(unusable.args[0]), unusable.remedy)
-    return Check("state folder", "ok", str(settings.state_dir))
+        return Finding("state folder", "fail", str(unusable.args[0]), unusable.remedy)
+    return Finding("state folder", "ok", str(settings.state_dir))
 
 
-def _disk(settings: Settings) -> Check:
+def _disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(_nearest(settings.state_dir)).free / GIB
     state: State = "fail" if free < NO_DISK_GIB else "warn" if free < LOW_DISK_GIB else "ok"
     remedy = "" if state == "ok" else f"free at least {LOW_DISK_GIB:.0f} GiB there, or move LAKE_STATE_DIR"
-    return Check("disk", state, f"{free:.1f} GiB free for {settings.state_dir}", remedy)
+    return Finding("disk", state, f"{free:.1f} GiB free for {settings.state_dir}", remedy)
 
 
-def _memory(is_up: bool, components: tuple[Component, ...]) -> Check:
+def _memory(is_up: bool, components: tuple[Component, ...]) -> Finding:
     free = psutil.virtual_memory().available / GIB
     needed = LOW_MEMORY_GIB + sum(GROUP_GIB.get(group, 0) for group in {each.group for each in components})
     state: State = "ok" if is_up or free >= needed else "fail" if free < NO_MEMORY_GIB else "warn"
     remedy = "" if state == "ok" else f"end other programs: the stack needs about {needed:.0f} GiB"
-    return Check("memory", state, f"{free:.1f} GiB available", remedy)
+    return Finding("memory", state, f"{free:.1f} GiB available", remedy)
 
 
-def _jars(wanted: Jars) -> Check:
+def _jars(wanted: Jars) -> Finding:
     name, problems = f"jars {wanted.name}".rstrip(), jars.problems(wanted)
     if not problems:
-        return Check(name, "ok", f"complete in {wanted.lib}")
+        return Finding(name, "ok", f"complete in {wanted.lib}")
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return Check(name, "fail", f"{problems[0]}{more}", wanted.remedy)
+    return Finding(name, "fail", f"{problems[0]}{more}", wanted.remedy)
 
 
-def _ports(components: tuple[Component, ...], settings: Settings) -> list[Check]:
+def _ports(components: tuple[Component, ...], settings: Settings) -> list[Finding]:
     surveyed = ports.survey(components, settings)
     checks = [
-        Check(f"port {port.number}", "ok", f"{port.component}: {'held by this stack' if port.ours else 'free'}")
+        Finding(f"port {port.number}", "ok", f"{port.component}: {'held by this stack' if port.ours else 'free'}")
         for port in surveyed
         if port.ours or not port.holder
     ]
@@ -187,7 +170,7 @@ def _ports(components: tuple[Component, ...], settings: Settings) -> list[Check]
         taken = [port for port in foreign if port.held_by == holder]
         needed = ", ".join(f"{port.number} ({port.component})" for port in taken)
         remedy = taken[0].remedy if len(taken) == 1 else ports.REMEDY
-        checks.append(Check("port" if len(taken) == 1 else "ports", "fail", f"{needed} held by {holder}", remedy))
+        checks.append(Finding("port" if len(taken) == 1 else "ports", "fail", f"{needed} held by {holder}", remedy))
     return checks
 
 

@@ -23,7 +23,8 @@ class Secrets(BaseModel):
 
     `airflow_admin` is for people, `airflow_database` for Airflow's role; from `airflow_key` its tokens and encryption
     derive; `spark_key` is what the embedded Spark master, its worker and its jobs know each other by; `api_cursor_key`
-    signs the API's page cursors; `dashboard_key` is the secret of the dashboard's API key.
+    signs the API's page cursors; `dashboard_key` is the secret of the dashboard's API key; `pseudonym_key` makes
+    the pseudonyms of masked columns.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +41,7 @@ class Secrets(BaseModel):
     spark_key: str = Field(default_factory=_generated, repr=False)
     api_cursor_key: str = Field(default_factory=_generated, repr=False)
     dashboard_key: str = Field(default_factory=_generated, repr=False)
+    pseudonym_key: str = Field(default_factory=_generated, repr=False)
 
 
 def load_secrets(state_dir: Path) -> Secrets:

@@ -153,6 +153,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="the client's key, made by `lake keys create`")
     api_cursor_key: SecretStr | None = Field(None, description="signs the API's page cursors; generated when unset")
     dashboard_key: SecretStr | None = Field(None, description="the dashboard's own API key; generated when unset")
+    pseudonym_key: SecretStr | None = Field(
+        None, description="makes the pseudonyms of masked columns; another key makes others"
+    )
     api_engine: Literal["duckdb", "trino"] = Field(
         "duckdb", description="what answers the API's questions; Trino must run: lake up --with trino"
     )
@@ -188,6 +191,7 @@ class Settings(BaseSettings):
             "spark_key": self.spark_secret_key,
             "api_cursor_key": self.api_cursor_key,
             "dashboard_key": self.dashboard_key,
+            "pseudonym_key": self.pseudonym_key,
         }
         chosen = {name: value.get_secret_value() for name, value in given.items() if value is not None}
         if len(chosen) == len(given):

@@ -13,6 +13,7 @@ import psycopg
 import pyarrow as pa
 
 from catalog.errors import SourceError, UnsupportedTypeError
+from catalog.pseudonyms import pseudonym_length
 from catalog.types import ColumnType, column_type
 from catalog.withheld import Rule, Withheld
 
@@ -24,7 +25,8 @@ PUBLISHED_INSIDE = ("heartbeat", "signal")
 @dataclass(frozen=True)
 class SourceColumn:
     """One column. `attnum` tells a dropped and re-added column from the old one of the same name; `default` is empty,
-    `old rows` (those from before it was added read it too) or `new rows`. A `masked` one is null in every row.
+    `old rows` (those from before it was added read it too) or `new rows`. A `masked` one is null in every row; of one
+    with a `sign`, the pseudonym of a value that Debezium left out, the lake has pseudonyms.
     """
 
     name: str
@@ -34,6 +36,7 @@ class SourceColumn:
     not_null: bool
     default: str = ""
     masked: bool = False
+    sign: str = ""
 
     @cached_property
     def type(self) -> ColumnType:
@@ -281,7 +284,7 @@ def require_names(schema: str, name: str, columns: tuple[SourceColumn, ...]) -> 
 def without_withheld(
     table: str, columns: tuple[SourceColumn, ...], withheld: Mapping[str, Rule]
 ) -> tuple[SourceColumn, ...]:
-    """The columns that the lake has. Raises SourceError for a withheld one that got another name: it would be told."""
+    """The columns that the lake has. Raises SourceError for a withheld one that would be told as it is now."""
     numbers = {rule.attnum: name for name, rule in withheld.items()}
     for column in columns:
         if column.attnum in numbers and column.name not in withheld:
@@ -290,9 +293,21 @@ def without_withheld(
                 remedy=f"name it {numbers[column.attnum]} again; or lake remove {table} --drop, then lake add {table}"
                 f" --exclude {column.name}",
             )
-    manners = {name: rule.manner for name, rule in withheld.items()}
-    kept = (column for column in columns if manners.get(column.name) != "exclude")
-    return tuple(replace(column, masked=True) if column.name in manners else column for column in kept)
+    return tuple(
+        _withheld(table, column, withheld.get(column.name)) for column in columns if not _excluded(column, withheld)
+    )
+
+
+def _excluded(column: SourceColumn, withheld: Mapping[str, Rule]) -> bool:
+    return column.name in withheld and withheld[column.name].manner == "exclude"
+
+
+def _withheld(table: str, column: SourceColumn, rule: Rule | None) -> SourceColumn:
+    if rule is None:
+        return column
+    if rule.manner == "null":
+        return replace(column, masked=True)
+    return replace(column, sign=rule.sign[: pseudonym_length(f"{table}.{column.name}", column.postgres)])
 
 
 def _require_type(column: SourceColumn, table: str) -> None:

@@ -1,7 +1,8 @@
 """Columns whose values the lake must not have, as `lake add --exclude` and `--mask` noted them in the state folder.
 
-Debezium leaves them out of its events, so that Kafka does not hold them either; copies and verification do not read
-them. A rule names its column's attribute number too: renamed, the column stops its table rather than being told.
+Debezium leaves them out of its events, or masks them there, so that Kafka does not hold them either; copies and
+verification do not read them. A rule names its column's attribute number too: renamed, the column stops its table
+rather than being told.
 """
 
 from __future__ import annotations
@@ -12,17 +13,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from catalog.errors import ConfigurationError
+from catalog.pseudonyms import UNCHANGED, pseudonym
 from catalog.settings import Settings
 
 FILE_NAME = "withheld.json"
+Manner = Literal["exclude", "null", "hash"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`exclude`: the lake has no such column; `null`: it has one that is always null."""
+    """`exclude`: the lake has no such column; `null`: it has one that is always null; `hash`: it has its pseudonyms.
 
-    manner: Literal["exclude", "null"]
+    `sign` is then the pseudonym of Debezium's UNCHANGED, which tells the key that they are made with.
+    """
+
+    manner: Manner
     attnum: int
+    sign: str = ""
 
 
 Withheld = Mapping[str, Mapping[str, Rule]]
@@ -30,12 +38,24 @@ Withheld = Mapping[str, Mapping[str, Rule]]
 
 
 def read_withheld(settings: Settings) -> Withheld:
-    """Every rule there is."""
+    """Every rule there is. Raises ConfigurationError where the key of pseudonyms was changed."""
     try:
         found = json.loads(_path(settings).read_text())
     except FileNotFoundError:
         return {}
-    return {table: {column: Rule(**rule) for column, rule in rules.items()} for table, rules in found.items()}
+    withheld = {table: {column: Rule(**rule) for column, rule in rules.items()} for table, rules in found.items()}
+    signs = {rule.sign for rules in withheld.values() for rule in rules.values() if rule.sign}
+    if signs - {sign_of(settings)}:
+        raise ConfigurationError(
+            "columns are masked by pseudonyms of another key than the present one",
+            remedy="give LAKE_PSEUDONYM_KEY, or secrets.json, the key that they joined with",
+        )
+    return withheld
+
+
+def sign_of(settings: Settings) -> str:
+    """The pseudonym of a value that Debezium leaves out, with the present key."""
+    return pseudonym(settings.secrets.pseudonym_key, UNCHANGED)
 
 
 def withhold(settings: Settings, table: str, rules: Mapping[str, Rule]) -> None:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from catalog.pseudonyms import mask_property
 from catalog.settings import Settings
-from catalog.withheld import read_withheld
+from catalog.withheld import Manner, read_withheld
 
 TEMPLATE = Path(__file__).parent / "connector.json"
 SECRETS_FILE = "connect-secrets.properties"
@@ -16,7 +17,10 @@ SECRETS_FILE = "connect-secrets.properties"
 
 
 def connector_configuration(settings: Settings, tables: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The configuration that captures these tables, given as (schema, name), without the columns to be withheld."""
+    """The configuration that captures these tables, given as (schema, name), without the columns to be withheld.
+
+    Debezium takes the key of pseudonyms as a part of a setting's name, where Connect fills in no secrets.
+    """
     host, port = settings.source_address
     own_file = f"${{file:{settings.state_dir / 'config' / SECRETS_FILE}:cdc.password}}"
     values = {
@@ -35,15 +39,18 @@ def connector_configuration(settings: Settings, tables: Sequence[tuple[str, str]
     template: dict[str, str] = json.loads(TEMPLATE.read_text())
     if settings.source_ca_file is not None:
         template["database.sslrootcert"] = str(settings.source_ca_file)
-    if withheld := _withheld(settings, tables):
+    if withheld := _columns(settings, tables, ("exclude", "null")):
         template["column.exclude.list"] = withheld
+    if masked := _columns(settings, tables, ("hash",)):
+        template[mask_property(settings.secrets.pseudonym_key)] = masked
     return {key: re.sub(r"@([A-Z_]+)@", lambda place: values[place[1]], text) for key, text in template.items()}
 
 
-def _withheld(settings: Settings, tables: Sequence[tuple[str, str]]) -> str:
-    """The connector's list of columns that it must not tell."""
-    rules = read_withheld(settings)
-    names = [(*table, column) for table in tables for column in sorted(rules.get(".".join(table), ()))]
+def _columns(settings: Settings, tables: Sequence[tuple[str, str]], manners: Sequence[Manner]) -> str:
+    """The connector's list of columns that are withheld in these manners."""
+    noted = read_withheld(settings)
+    rules = [(*table, *each) for table in tables for each in sorted(noted.get(".".join(table), {}).items())]
+    names = [(schema, table, column) for schema, table, column, rule in rules if rule.manner in manners]
     return ",".join("\\.".join(map(_literal, name)) for name in names)
 
 

@@ -61,14 +61,15 @@ def add(
         typer.Option(help="A column that neither Kafka nor the lake gets; of every table that has it."),
     ] = None,
     mask: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=null: the column is there and null in every row; no value comes.")
+        list[str] | None,
+        typer.Option(help="COLUMN=null: it is there and null in every row. COLUMN=hash: it holds pseudonyms."),
     ] = None,
 ) -> None:
     """Let tables of the source join while everything runs: publication, connector, topic and lake.
 
     Rows that are there are copied, nothing that is written meanwhile is lost, and the other tables go on. A pattern
     takes what can be mirrored and names what cannot, with the SQL that mends it (exit code 1). Adding again is
-    harmless.
+    harmless. A pseudonym is a hash of a text and of a secret key: the same text has the same one in every table.
 
     lake add inventory.items        lake add 'inventory.*' customers --exclude notes --mask email=null
     """

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, cast
 
 from catalog.errors import ConfigurationError
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
 from catalog.source import without_withheld
-from catalog.withheld import Rule, Withheld, read_withheld
+from catalog.withheld import Manner, Rule, Withheld, read_withheld, sign_of
 
 if TYPE_CHECKING:
     from connectors.survey import Relation
 
-Wishes = dict[str, Literal["exclude", "null"]]
+Wishes = dict[str, Manner]
 """By column, of every table that has it."""
 
 
@@ -24,11 +24,12 @@ def wishes(exclude: Sequence[str], mask: Sequence[str]) -> Wishes:
     found: Wishes = dict.fromkeys(exclude, "exclude")
     for each in mask:
         column, _, manner = each.rpartition("=")
-        if not column or manner != "null":
+        if not column or manner not in ("null", "hash"):
             raise ConfigurationError(
-                f"--mask {each} is no mask", remedy="--mask COLUMN=null: the column is there and always null"
+                f"--mask {each} is no mask",
+                remedy="--mask COLUMN=null: the column is there and always null; COLUMN=hash: it holds pseudonyms",
             )
-        found[column] = "null"
+        found[column] = cast(Manner, manner)
     return found
 
 
@@ -44,12 +45,17 @@ def withheld_of(settings: Settings, relations: Sequence[Relation], wished: Wishe
     rules = {}
     for relation in relations:
         numbers = _numbers(relation)
-        mine = {column: Rule(manner, numbers[column]) for column, manner in wished.items() if column in numbers}
+        mine = {
+            column: _rule(settings, manner, numbers[column]) for column, manner in wished.items() if column in numbers
+        }
         known = noted.get(relation.qualified, {})
         if mine and mine != known:
             _require_new(settings, relation)
         if keys := mine.keys() & set(relation.key):
-            raise ConfigurationError(f"{relation.qualified}: {', '.join(sorted(keys))} tells its rows apart")
+            raise ConfigurationError(
+                f"{relation.qualified}: {', '.join(sorted(keys))} tells its rows apart, and Debezium masks no keys",
+                remedy="give the table a key that may be known, or leave it out",
+            )
         rules[relation.qualified] = mine or known
     return rules
 
@@ -62,6 +68,10 @@ def kept(relations: Sequence[Relation], withheld: Withheld) -> tuple[Relation, .
         else each
         for each in relations
     )
+
+
+def _rule(settings: Settings, manner: Manner, attnum: int) -> Rule:
+    return Rule(manner, attnum, sign_of(settings) if manner == "hash" else "")
 
 
 def _numbers(relation: Relation) -> dict[str, int]:

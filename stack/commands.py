@@ -60,7 +60,9 @@ def kafka_command(settings: Settings) -> Command:
 def connect_command(settings: Settings) -> Command:
     """The distributed worker with Debezium."""
     worker = configuration.path(settings, "connect.properties")
-    flags = ("-Xms256m", "-Xmx768m", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError", _agent(settings, "connect"))
+    heap = ("-Xms256m", "-Xmx768m", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError")
+    encoding = "-Dfile.encoding=UTF-8"  # in which Debezium hashes a text; before Java 18 the locale's otherwise
+    flags = (*heap, encoding, _agent(settings, "connect"))
     main = "org.apache.kafka.connect.cli.ConnectDistributed"
     return Command(java(settings, flags, JARS / "kafka" / "*", main, str(worker)))
 

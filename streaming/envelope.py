@@ -204,7 +204,7 @@ def _converted(images: list[tuple[Any, ...]], source: SourceTable) -> tuple[pa.T
     transposed = list(zip(*images, strict=True)) or [()] * len(source.columns)
     arrays, placeholders = [], {}
     for column, values in zip(source.columns, transposed, strict=True):
-        array, unchanged = to_arrow(list(values), column.name, column.type)
+        array, unchanged = to_arrow(list(values), column.name, column.type, column.sign)
         arrays.append(array)
         if unchanged is not PLACEHOLDER_FREE:
             placeholders[column.name] = unchanged

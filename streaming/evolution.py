@@ -34,6 +34,8 @@ def require_followable(old: SourceTable, new: SourceTable) -> None:
             raise TableStoppedError(table, f"column {name} was dropped and created again")
         if known is None and _old_rows_have(column, old, new):
             raise TableStoppedError(table, f"column {name} was added with a default that old rows have too")
+        if known is not None and known.sign != column.sign:
+            raise TableStoppedError(table, f"the pseudonyms of column {name} are made in another way now")
         if known is not None and not _keeps_values(known, column):
             raise TableStoppedError(table, f"column {name} changed from {known.postgres} to {column.postgres}")
 

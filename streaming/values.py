@@ -13,10 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.pseudonyms import UNCHANGED
 from catalog.types import ColumnType, Form
 
-UNCHANGED = "__debezium_unavailable_value"
-"""What Debezium writes for a stored-out-of-line (TOAST) value that an update left as it was."""
 _UNCHANGED_BYTES = base64.b64encode(UNCHANGED.encode()).decode()
 
 Placeholders = dict[str, np.ndarray]
@@ -32,9 +31,12 @@ class BadValuesError(Exception):
         self.column, self.reasons = column, reasons
 
 
-def to_arrow(values: list[Any], name: str, kind: ColumnType) -> tuple[pa.Array, np.ndarray]:
-    """One column and the mask of its placeholders (PLACEHOLDER_FREE when none). Raises BadValuesError."""
-    unchanged = _unchanged(values, kind)
+def to_arrow(values: list[Any], name: str, kind: ColumnType, sign: str = "") -> tuple[pa.Array, np.ndarray]:
+    """One column and the mask of its placeholders (PLACEHOLDER_FREE when none), which are `sign` where it is given.
+
+    Raises BadValuesError.
+    """
+    unchanged = _unchanged(values, kind, sign)
     if unchanged is not PLACEHOLDER_FREE:
         values = [None if hidden else value for value, hidden in zip(values, unchanged, strict=True)]
     convert = _CONVERT[kind.form]
@@ -58,9 +60,10 @@ def to_arrow(values: list[Any], name: str, kind: ColumnType) -> tuple[pa.Array, 
 _CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, AttributeError, OverflowError, binascii.Error)
 
 
-def _unchanged(values: list[Any], kind: ColumnType) -> np.ndarray:
+def _unchanged(values: list[Any], kind: ColumnType, given: str) -> np.ndarray:
+    sign: Any = given or UNCHANGED
     if kind.form in (Form.TEXT, Form.NUMERIC):
-        sign: Any = UNCHANGED
+        pass
     elif kind.form in (Form.BASE64, Form.BITS):
         sign = _UNCHANGED_BYTES
     elif kind.form is Form.LIST and kind.element is not None and kind.element.form is Form.TEXT:

@@ -16,6 +16,7 @@ import psycopg
 from catalog.access import kafka_client
 from catalog.errors import ComponentError, SourceError, VerificationError
 from catalog.history import lsn_number
+from catalog.pseudonyms import KEY_SETTING
 from catalog.settings import Settings
 from catalog.source import SourceTable, read_source_tables
 from catalog.visibility import PostgresSnapshot
@@ -72,9 +73,12 @@ def connect(settings: Settings) -> psycopg.Connection[Any]:
     """A connection to the source that writes values as the lake holds them. Raises ComponentError."""
     options = "-c timezone=UTC -c datestyle=ISO,YMD -c extra_float_digits=1 -c intervalstyle=iso_8601"
     try:
-        return psycopg.connect(settings.source_dsn("cdc"), options=options, connect_timeout=10)
+        connection = psycopg.connect(settings.source_dsn("cdc"), options=options, connect_timeout=10)
     except psycopg.OperationalError as refused:
         raise ComponentError(f"Postgres does not answer: {refused}", remedy="lake status; lake up") from refused
+    connection.execute("select set_config(%s, %s, false)", [KEY_SETTING, settings.secrets.pseudonym_key])
+    connection.commit()
+    return connection
 
 
 def pass_barrier(settings: Settings, deadline: float) -> None:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from psycopg import sql
 
+from catalog.pseudonyms import copied_pseudonym
 from catalog.source import SourceColumn, SourceTable
 from catalog.types import ColumnType, Form
 
@@ -123,6 +124,8 @@ def _copied(connection: psycopg.Connection[Any], table: SourceTable, key: RangeK
 def _copy_expression(column: SourceColumn) -> str:
     if column.masked:
         return "null"
+    if column.sign:
+        return copied_pseudonym(len(column.sign))
     return "encode({}, 'hex')" if column.type.form is Form.BASE64 else column.type.copied_as("{}")
 
 

@@ -19,7 +19,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_t
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SETTINGS = {f"LAKE_{name}".upper(): field.default for name, field in Settings.model_fields.items()}
 ONE_SHOT = {"bucket", "setup", "agent", "airflow-database"}
-SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|ROOT_USER|CURSOR_KEY|DASHBOARD_KEY")
+SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|ROOT_USER|CURSOR_KEY|DASHBOARD_KEY|PSEUDONYM_KEY")
 CORE_BYTES = 8 << 30
 EMBEDDED = (
     *("kafka_controller_port", "s3_internal_port", "spark_master_port", "spark_worker_port"),

@@ -1,15 +1,21 @@
 """Columns that the lake must not have: noted, left out of schemas and events, and not told under another name."""
 
+import hashlib
 import re
+from dataclasses import replace
 
 import pytest
+from pydantic import SecretStr
 
-from catalog.errors import ConfigurationError, SourceError
+from catalog.errors import ConfigurationError, SourceError, TableStoppedError
+from catalog.pseudonyms import pseudonym, pseudonym_length
 from catalog.settings import Settings
-from catalog.source import SourceColumn, without_withheld
-from catalog.withheld import Rule, read_withheld, withhold
+from catalog.source import SourceColumn, SourceTable, without_withheld
+from catalog.withheld import Rule, read_withheld, sign_of, withhold
 from connectors.configuration import connector_configuration
 from lake.withholding import wishes
+from streaming.evolution import require_followable
+from streaming.values import to_arrow
 
 COLUMNS = (
     SourceColumn("id", 1, "integer", False, True),
@@ -63,6 +69,41 @@ def test_the_connector_leaves_both_kinds_out(settings):
 
 def test_options_are_wishes_by_column():
     assert wishes(["note"], ["email=null", "a=b=null"]) == {"note": "exclude", "email": "null", "a=b": "null"}
-    for wrong in ("email", "email=hash", "=null"):
+    assert wishes([], ["email=hash"]) == {"email": "hash"}
+    for wrong in ("email", "email=md5", "=null"):
         with pytest.raises(ConfigurationError, match="is no mask"):
             wishes([], [wrong])
+
+
+def test_pseudonyms_are_debeziums_and_cut_to_the_columns_length(settings):
+    assert pseudonym("k", "ü") == hashlib.sha256(b"k\xc3\xbc").hexdigest()
+    assert [pseudonym_length("t.c", f"character varying({n})") for n in (40, 64, 300)] == [40, 64, 64]
+    for refused in ("character varying(31)", "citext", "character(64)", "uuid", "text[]"):
+        with pytest.raises(SourceError, match="pseudonyms"):
+            pseudonym_length("t.c", refused)
+
+
+def test_a_column_of_pseudonyms_knows_the_one_of_a_value_that_was_left_out(settings):
+    sign = sign_of(settings)
+    withhold(settings, "shop.customers", {"email": Rule("hash", 2, sign)})
+    (_, email, _) = without_withheld("shop.customers", COLUMNS, read_withheld(settings)["shop.customers"])
+    assert email.sign == sign == pseudonym(settings.secrets.pseudonym_key, "__debezium_unavailable_value")
+    values, unchanged = to_arrow([sign, "0" * 64, None], "email", email.type, email.sign)
+    assert values.to_pylist() == [None, "0" * 64, None] and unchanged.tolist() == [True, False, False]
+
+
+def test_the_connector_masks_them_with_the_key_that_they_joined_with(settings):
+    withhold(settings, "shop.customers", {"email": Rule("hash", 2, sign_of(settings)), "place": Rule("exclude", 3)})
+    told = connector_configuration(settings, [("shop", "customers")])
+    assert told[f"column.mask.hash.v2.SHA-256.with.salt.{settings.secrets.pseudonym_key}"] == "shop\\.customers\\.email"
+    assert told["column.exclude.list"] == "shop\\.customers\\.place"
+    other = Settings(_env_file=None, state_dir=settings.state_dir, pseudonym_key=SecretStr("another"))
+    with pytest.raises(ConfigurationError, match="another key"):
+        connector_configuration(other, [("shop", "customers")])
+
+
+def test_another_way_of_making_pseudonyms_stops_the_table():
+    before = SourceTable("shop", "customers", (replace(COLUMNS[1], sign="a" * 40),), ("id",), True)
+    after = replace(before, columns=(replace(COLUMNS[1], sign="a" * 64),))
+    with pytest.raises(TableStoppedError, match="pseudonyms of column email"):
+        require_followable(before, after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -40,6 +40,25 @@ def export(rows: pa.Table, name: str) -> None:
         st.download_button(
             "Parquet", _parquet(rows), f"{name}{past}.parquet", kind, key=f"parquet {name}", on_click="ignore"
         )
+
+
+class Figure(NamedTuple):
+    """A key figure; `about` is shown to who asks, `change` below it."""
+
+    name: str
+    value: str
+    about: str = ""
+    change: str = ""
+
+
+def figures(*each: Figure) -> None:
+    """Key figures side by side, as many to a line as it holds whole."""
+    with st.container(horizontal=True):
+        for name, value, about, change in each:
+            st.metric(
+                name, value, change or None, delta_color="off", help=about or None,
+                border=True, width="content", height="stretch",
+            )  # fmt: skip
 
 
 def meta_of(frame: pd.DataFrame) -> Meta:

@@ -10,6 +10,7 @@ import streamlit as st
 from serving.client import Rows
 from serving.dashboard import charts, shapes, shown
 from serving.dashboard.lake import as_of, client, clock, explained, now, refresh
+from serving.dashboard.shown import Figure
 from serving.rows import ZoneActivity
 
 WINDOWS = "realtime.trip_aggregations"
@@ -33,10 +34,11 @@ def _zones() -> None:
         shown.nothing(rows.meta.reason)
         return
     frame = rows.to_pandas()
-    left, middle, right = st.columns(3)
-    left.metric("Zones with a window", len(frame), border=True)
-    middle.metric("Pick-ups of their last hour", f"{frame['pickup_count'].sum():,.0f}", border=True)
-    right.metric("Revenue of it", f"${frame['revenue_last_hour'].sum():,.0f}", border=True)
+    shown.figures(
+        Figure("Zones with a window", str(len(frame))),
+        Figure("Pick-ups of their last hour", f"{frame['pickup_count'].sum():,.0f}"),
+        Figure("Revenue of it", f"${frame['revenue_last_hour'].sum():,.0f}"),
+    )
     _pictures(rows)
     shown.table(rows, "activity")
     shown.source(rows.meta)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from serving.dashboard import charts, shown
 from serving.dashboard.lake import as_of, client, explained, refresh
+from serving.dashboard.shown import Figure
 
 MOST = 1000
 
@@ -25,9 +26,10 @@ def _raised(only_open: bool) -> None:
         shown.source(rows.meta)
         return
     frame = rows.to_pandas()
-    left, right = st.columns(2)
-    left.metric("Not over", int(frame["cleared_at"].isna().sum()), border=True)
-    right.metric("Shown", len(frame), help=f"the newest {MOST} at most", border=True)
+    shown.figures(
+        Figure("Not over", str(frame["cleared_at"].isna().sum())),
+        Figure("Shown", str(len(frame)), f"the newest {MOST} at most"),
+    )
     by_rule = frame.groupby("rule", as_index=False).size()
     st.altair_chart(charts.bars(by_rule, "rule", "size", "alerts", charts.ORANGE), alt="alerts by rule")
     shown.table(rows, "alerts")

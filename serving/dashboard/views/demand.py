@@ -7,6 +7,7 @@ import streamlit as st
 
 from serving.dashboard import charts, shown
 from serving.dashboard.lake import as_of, client
+from serving.dashboard.shown import Figure
 
 DERIVED = "the weather that predictions rest on is derived"
 ALL = "all zones, summed"
@@ -45,11 +46,12 @@ def _ahead() -> None:
 
 def _confidence(rows: pd.DataFrame) -> None:
     confidence, factor = rows["confidence_score"].mean(), rows["weather_impact_factor"].mean()
-    left, right = st.columns(2)
     held = "–" if pd.isna(confidence) else f"{100 * confidence:.0f} %"
-    left.metric("Intervals that held here", held, help="mean share over the last 28 days, by hour of day", border=True)
     against = "–" if pd.isna(factor) else f"{factor:.2f}"
-    right.metric("Weather factor", against, help="against the same hours with usual weather", border=True)
+    shown.figures(
+        Figure("Intervals that held here", held, "mean share over the last 28 days, by hour of day"),
+        Figure("Weather factor", against, "against the same hours with usual weather"),
+    )
 
 
 def _past() -> None:
@@ -58,18 +60,12 @@ def _past() -> None:
         shown.nothing(rows.meta.reason)
         return
     frame = rows.to_pandas()
-    zones = frame["zones"].sum()
-    figures = [
-        ("Hours", f"{len(frame)}", "that were foreseen before they began and are over"),
-        ("Mean error", f"{_mean(frame, 'mean_absolute_error'):.2f}", "pick-ups by zone and hour"),
-        (
-            "Within the interval",
-            f"{100 * _mean(frame, 'share_within_interval'):.0f} %",
-            f"of {zones:,}; 90 % is aimed at",
-        ),
-    ]
-    for column, (name, value, about) in zip(st.columns(3), figures, strict=True):
-        column.metric(name, value, help=about, border=True)
+    error, within = _mean(frame, "mean_absolute_error"), 100 * _mean(frame, "share_within_interval")
+    shown.figures(
+        Figure("Hours", f"{len(frame)}", "that were foreseen before they began and are over"),
+        Figure("Mean error", f"{error:.2f}", "pick-ups by zone and hour"),
+        Figure("Within the interval", f"{within:.0f} %", f"of {frame['zones'].sum():,}; 90 % is aimed at"),
+    )
     columns = {"predicted_demand": "foreseen", "pickups": "came"}
     st.altair_chart(charts.compared(frame, "prediction_hour", columns, "pick-ups an hour, all zones"))
     shown.table(rows, "forecast-error")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from serving.client import Stats
 from serving.dashboard import charts, shown
 from serving.dashboard.lake import as_of, client, clock, explained, figures_first, refresh
 
@@ -43,9 +42,8 @@ def _figures(hours: int) -> None:
         ("Mean distance", _miles(stats.average_distance_miles), stats.average_distance_miles_change_percent),
         ("Active zones", str(stats.active_zones), _change(stats.active_zones, stats.active_zones_before)),
     ]
-    for column, (name, value, change) in zip(st.columns(len(figures)), figures, strict=True):
-        delta = shown.percent(change) or None
-        column.metric(name, value, delta, delta_color="off", border=True, help=_help(stats))
+    about = f"by pick-up, {clock(stats.window_start)} to {clock(stats.window_end)}"
+    shown.figures(*(shown.Figure(name, value, about, shown.percent(change)) for name, value, change in figures))
     st.caption(
         f"{clock(stats.window_start)} to {clock(stats.window_end)}, change against the {hours} h before · in all"
         f" {stats.total_trips:,} trips, ${stats.total_revenue:,.0f}"
@@ -72,10 +70,6 @@ def _newest() -> None:
         return
     shown.frame(trips, "trips")
     shown.source(meta)
-
-
-def _help(stats: Stats) -> str:
-    return f"by pick-up, {clock(stats.window_start)} to {clock(stats.window_end)}"
 
 
 def _change(value: float, before: float) -> float | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from serving.client import NotFoundError, Status
 from serving.dashboard import charts, shown
 from serving.dashboard.lake import client, clock, explained, moment
+from serving.dashboard.shown import Figure
 from serving.status import Flow, RealtimeTables
 
 REFRESH_SECONDS = 10
@@ -53,19 +54,15 @@ def _live() -> None:
 def _flow(flow: Flow, status: Status) -> None:
     stream = status.stream["state"] if status.stream else "–"
     rate = "–" if flow.error_rate is None else f"{100 * flow.error_rate:.2f} %"
-    figures = [
-        ("Stream", str(stream), "what the streaming job last said of itself, where it runs beside the API"),
-        ("Change events", f"{flow.events_per_second:.1f} /s", f"mean of the last {flow.minutes} minutes"),
-        ("Set aside", rate, f"{flow.quarantined} of {flow.events + flow.quarantined} records in those minutes"),
-        (
-            "Commit to visible",
-            _seconds(flow.delay_median_seconds),
-            f"median of {flow.measured_events:,} changes of trips",
-        ),
-        ("95 % within", _seconds(flow.delay_95_percent_seconds), "of the same changes"),
-    ]
-    for column, (name, value, about) in zip(st.columns(len(figures)), figures, strict=True):
-        column.metric(name, value, help=about, border=True)
+    minutes, records = flow.minutes, flow.events + flow.quarantined
+    median, most = _seconds(flow.delay_median_seconds), _seconds(flow.delay_95_percent_seconds)
+    shown.figures(
+        Figure("Stream", str(stream), "what the streaming job last said of itself, where it runs beside the API"),
+        Figure("Change events", f"{flow.events_per_second:.1f} /s", f"mean of the last {minutes} minutes"),
+        Figure("Set aside", rate, f"{flow.quarantined} of {records} records in those minutes"),
+        Figure("Commit to visible", median, f"median of {flow.measured_events:,} changes of trips"),
+        Figure("95 % within", most, "of the same changes"),
+    )
     if status.stream and status.stream.get("error"):
         st.error(str(status.stream["error"]))
 
@@ -75,14 +72,12 @@ def _realtime(tables: RealtimeTables | None) -> None:
         shown.nothing("not known here: the stream runs on another machine than the API")
         return
     records = "–" if tables.records_behind is None else f"{tables.records_behind:,}"
-    figures = [
-        ("State", tables.state, "what the streaming job last said of them"),
-        ("Behind the mirror", records, "records of Kafka that the mirror has and the windows have not"),
-        ("Behind the source", _seconds(tables.seconds_behind_source), "from commit to window, of the last change"),
-        ("Open alerts", "–" if tables.alerts is None else str(tables.alerts), "on the page Alerts"),
-    ]
-    for column, (name, value, about) in zip(st.columns(len(figures)), figures, strict=True):
-        column.metric(name, value, help=about, border=True)
+    shown.figures(
+        Figure("State", tables.state, "what the streaming job last said of them"),
+        Figure("Behind the mirror", records, "records of Kafka that the mirror has and the windows have not"),
+        Figure("Behind the source", _seconds(tables.seconds_behind_source), "from commit to window"),
+        Figure("Open alerts", "–" if tables.alerts is None else str(tables.alerts), "on the page Alerts"),
+    )
     if tables.reason:
         st.error(f"The last step failed and is tried again: {tables.reason}")
     elif tables.last_commit_at:

@@ -148,7 +148,8 @@ def test_the_api_and_the_dashboard_are_run_as_the_embedded_ones(
     told = Settings(_env_file=None)
     assert told.api == "http://api:8000" and SERVICES["api"]["ports"][0].endswith(":8000")
     keys = [environment(name)["LAKE_DASHBOARD_KEY"] for name in ("api", "dashboard")]
-    assert keys[0] == keys[1] == told.secrets.dashboard_key
+    assert told.dashboard_key is not None
+    assert keys[0] == keys[1] == told.dashboard_key.get_secret_value()
     assert not [name for name in environment("api") if "PASSWORD" in name], "it reads tables, no database"
 
 

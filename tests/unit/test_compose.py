@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from catalog.secrets import load_secrets
 from catalog.settings import PROJECT, Settings
 from connectors.configuration import connector_configuration
 from stack import airflow, commands, configuration, prometheus, spark, trino
@@ -68,6 +69,12 @@ def properties(text: str) -> dict[str, str]:
 
 def jvm_flags(command: commands.Command) -> set[str]:
     return {argument for argument in command.arguments if argument.startswith("-X")}
+
+
+@pytest.fixture(autouse=True)
+def generated_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Secrets that are not given lie in the services' state folder, which this machine may have too."""
+    monkeypatch.setattr("catalog.settings.load_secrets", lambda folder: load_secrets(tmp_path))
 
 
 @pytest.fixture

@@ -53,10 +53,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Hard:
-    """A whole run: each case's batches in turn. `equal` is whether both tables hold the same trips but for the key."""
+    """A whole run: each case's batches in turn. The `first` finds the tables as they were made, and Java cold.
+
+    `equal` is whether both tables hold the same trips but for the key.
+    """
 
     changes: int
     cases: tuple[Case, Case]
+    first: tuple[Round, Round]
     rounds: tuple[tuple[Round, Round], ...]
     files_left: tuple[int, int]
     equal: bool
@@ -64,12 +68,12 @@ class Hard:
     machine: Machine
 
     def ratios(self) -> list[float]:
-        """By batch, CPU-seconds of the unfriendly case over those of the friendly one."""
+        """By batch after the first, CPU-seconds of the unfriendly case over those of the friendly one."""
         return [hard.cpu / friendly.cpu for friendly, hard in self.rounds]
 
     @property
     def ratio(self) -> float:
-        """The same over all batches together."""
+        """The same over all these batches together."""
         return sum(hard.cpu for _, hard in self.rounds) / sum(friendly.cpu for friendly, _ in self.rounds)
 
 
@@ -106,7 +110,7 @@ def compare(
         drop(lake)
     peaks, machine = watched.peak_memory(), describe(settings, load_before)
     lake.spark.stop()
-    return Hard(changes, cases, tuple(found), (left[0], left[1]), len(sums) == 1, peaks, machine)
+    return Hard(changes, cases, found[0], tuple(found[1:]), (left[0], left[1]), len(sums) == 1, peaks, machine)
 
 
 def _filled(lake: Lake, case: Case, report: Report) -> IcebergTable:
@@ -135,7 +139,7 @@ def _measure(
             with watched.spending() as spending:
                 writer.apply()
             taken[place].append(round_of(lake, case.identifier, spending))
-    return list(zip(taken[0][1:], taken[1][1:], strict=True))
+    return list(zip(*taken, strict=True))
 
 
 def _sum(lake: Lake, case: Case) -> tuple[int, int]:

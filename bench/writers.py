@@ -19,10 +19,10 @@ from catalog.source import SourceTable
 from catalog.tables.cdc import TABLE_PROPERTIES, create_table, mirror_schema
 from streaming.files import KeyCache
 from streaming.iceberg import IcebergTable, Lake
-from streaming.marking import TaskMarking
 from streaming.merging import merge_mirror
 from streaming.mirror import Mirror
 from streaming.shape import shaped
+from streaming.tasks import Tasks
 
 NAMESPACE = "bench"
 ROWS_PER_FILE = 1_000_000
@@ -79,7 +79,7 @@ class KeyLookup:
         small_files: int,
         cache: KeyCache,
         threads: Executor,
-        tasks: TaskMarking | None = None,
+        tasks: Tasks | None = None,
     ) -> None:
         self._small_files = small_files
         self._mirror = Mirror(table, source(keys), cache, threads, tasks)
@@ -118,7 +118,7 @@ def writer(name: WriterName, lake: Lake, settings: Settings, folder: Path, threa
         cache = KeyCache(settings.key_cache_bytes)
         return KeyLookup(lake.table(name.table), Keys.INTEGER, settings.small_files, cache, threads)
     if name is WriterName.TASKS:
-        tasks, nothing_held = TaskMarking(lake.spark, lake.store), KeyCache(0)
+        tasks, nothing_held = Tasks(lake.spark, lake.store), KeyCache(0)
         return KeyLookup(lake.table(name.table), Keys.INTEGER, settings.small_files, nothing_held, threads, tasks)
     return SparkMerge(lake.spark, name, folder)
 

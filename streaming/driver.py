@@ -36,7 +36,6 @@ from streaming.evolution import require_followable
 from streaming.files import KeyCache
 from streaming.following import Following
 from streaming.iceberg import Lake
-from streaming.marking import TaskMarking
 from streaming.offsets import epoch_ranges, record_count
 from streaming.opening import Opener, check_topic
 from streaming.quarantine import Quarantine
@@ -44,6 +43,7 @@ from streaming.rollback import serve_rollbacks
 from streaming.schemas import SourceSchemas
 from streaming.status import Stopped, write_status
 from streaming.table import TableStream
+from streaming.tasks import Tasks
 from streaming.writer import FencedError
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ class Driver:
         self._inside = ThreadPoolExecutor(16, "write")
         self._lookup = ThreadPoolExecutor(8, "lookup")
         self._cache = KeyCache(settings.key_cache_bytes)
-        self._tasks = TaskMarking(spark, self.lake.store)
+        self._tasks = Tasks(spark, self.lake.store)
         self._ending = threading.Event()
         self._changed = threading.Event()
         self._checkpoints = settings.state_dir / "checkpoints"

@@ -19,6 +19,9 @@ from streaming.puffin import Vector
 from streaming.store import Store
 
 Bound = int | bytes
+_LITTLE = 256
+"""This part of the memory is little."""
+_CHANCE = 1 / 16
 
 
 @dataclass
@@ -147,10 +150,20 @@ class FileCache(Generic[Held]):
         self.put(path, found)
         return found
 
-    def holds(self, path: str) -> bool:
-        """Whether a file is held."""
+    def held_of(self, path: str) -> Held | None:
+        """What is held of a file, if anything is."""
         with self._lock:
-            return path in self._files
+            return self._files.get(path)
+
+    def takes(self, size: int) -> bool:
+        """Whether to hold so many bytes more: where there is room, a little at any time, and else by chance.
+
+        So the memory follows what is asked for, and most of what does not fit costs nothing to prepare.
+        """
+        with self._lock:
+            if self.held + size <= self.limit or size * _LITTLE <= self.limit:
+                return True
+            return size <= self.limit and self._random.random() < _CHANCE
 
     def put(self, path: str, found: Held) -> None:
         """Hold what was read of a file, dropping others if need be."""

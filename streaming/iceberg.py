@@ -225,10 +225,11 @@ class IcebergTable:
         *,
         added: Sequence[Any] = (),
         vectors: Sequence[tuple[Any, Any | None]] = (),
+        removed: Sequence[LiveFile] = (),
         branch: str = MAIN,
         facts: dict[str, str] | None = None,
     ) -> int:
-        """Commit added files and vectors (new, replaced); returns the new snapshot's id.
+        """Commit added files, vectors (new, replaced) and removed files; returns the new snapshot's id.
 
         Raises StaleSnapshotError unless the branch's head is still the snapshot `read`.
         """
@@ -239,6 +240,10 @@ class IcebergTable:
             update.addDeletes(new)
             if old is not None:
                 update.removeDeletes(old)
+        for gone in removed:
+            update.removeRows(gone.java)
+            if gone.vector is not None:
+                update.removeDeletes(self.delete_file(gone.vector))
         return self._commit(update, position, read, branch, facts)
 
     def overwrite(

@@ -7,16 +7,18 @@ position; the driver is the table's only writer between two epochs, and a refuse
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pyarrow as pa
 import structlog
 
 from catalog.errors import StaleSnapshotError
 from streaming.changelog import Changelog
 from streaming.iceberg import LiveFile, written_live
+from streaming.marking import without
 from streaming.mirror import Mirror
 from streaming.shape import shaped
 from streaming.writer import TableWriter
@@ -27,6 +29,8 @@ _SMALLEST_CLASS = 256 << 10
 _LARGEST_MERGED = 16 << 20
 _MOST_ROWS = 500_000
 """Bytes and rows of one merge; larger files are left to maintenance, because a merge must not hold an epoch up."""
+_MOST_FILES, _AT_ONCE, _MOST_SECONDS = 512, 16, 1.0
+"""Of one merge, read side by side; it takes no further file when its time is up."""
 _DEAD_SHARE = 0.5
 """A file with more deleted rows than this is rewritten with the next merge."""
 
@@ -36,7 +40,7 @@ def size_class(size: int) -> int:
     return max(0, ((max(size, 1) - 1) // _SMALLEST_CLASS).bit_length() + 1) // 2
 
 
-def due(files: Iterable[LiveFile], threshold: int) -> list[LiveFile]:
+def due(files: Iterable[LiveFile], threshold: int) -> Sequence[LiveFile]:
     """The files to merge now: the fullest class with at least `threshold` files, bounded in bytes; may be empty."""
     classes: dict[int, list[LiveFile]] = defaultdict(list)
     for file in files:
@@ -50,7 +54,7 @@ def due(files: Iterable[LiveFile], threshold: int) -> list[LiveFile]:
     held = rows = 0
     for file in max(full, key=len):
         held, rows = held + file.size, rows + file.rows
-        if (held > _LARGEST_MERGED or rows > _MOST_ROWS) and len(chosen) > 1:
+        if len(chosen) > 1 and (held > _LARGEST_MERGED or rows > _MOST_ROWS or len(chosen) == _MOST_FILES):
             break
         chosen.append(file)
     return chosen
@@ -70,7 +74,7 @@ def merge_mirror(mirror: Mirror, threshold: int) -> int:
     chosen = due((file.live for file in mirror.files.values()), threshold)
     if not chosen or mirror.position is None or mirror.is_copying:
         return 0
-    rows = _live_rows(mirror, chosen)
+    chosen, rows = _live_rows(mirror, chosen)
     try:
         mirror.replace_files(chosen, rows)
     except StaleSnapshotError as refused:
@@ -87,7 +91,8 @@ def merge_changelog(changelog: Changelog, threshold: int) -> int:
 def _merge_hour(changelog: Changelog, hour: int, chosen: Sequence[LiveFile]) -> int:
     if not chosen or changelog.head is None:
         return 0
-    rows = _live_rows(changelog, chosen).sort_by([("generation", "ascending"), ("topic_offset", "ascending")])
+    chosen, rows = _live_rows(changelog, chosen)
+    rows = rows.sort_by([("generation", "ascending"), ("topic_offset", "ascending")])
     written = changelog.write_hour(hour, rows)
     added = changelog.data_file(written, hour)
     try:
@@ -102,18 +107,20 @@ def _merge_hour(changelog: Changelog, hour: int, chosen: Sequence[LiveFile]) -> 
     return len(chosen)
 
 
-def _live_rows(writer: TableWriter, files: Sequence[LiveFile]) -> pa.Table:
-    """The rows of files that are not deleted, in the table's shape."""
-    store, parts = writer.table.lake.store, []
-    for file in files:
-        rows = store.read_parquet(file.path)
-        if file.vector is not None:
-            deleted = store.read_deleted(file.vector)
-            alive = np.ones(file.rows, dtype=bool)
-            alive[np.fromiter(deleted, dtype=np.int64, count=len(deleted))] = False
-            rows = rows.filter(pa.array(alive))
-        parts.append(shaped(rows, writer.table.arrow_schema))
-    return pa.concat_tables(parts)
+def _live_rows(writer: TableWriter, files: Sequence[LiveFile]) -> tuple[Sequence[LiveFile], pa.Table]:
+    """The first of these files, as many as are read in time, and their rows in the table's shape."""
+    store = writer.table.lake.store
+    parts: list[pa.Table] = []
+    until = time.monotonic() + _MOST_SECONDS
+
+    def read(file: LiveFile) -> pa.Table:
+        rows = store.read_parquet(file.path, size=file.size)
+        return shaped(without(rows, store.read_deleted(file.vector)), writer.table.arrow_schema)
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        while len(parts) < len(files) and (len(parts) < 2 or time.monotonic() < until):
+            parts += threads.map(read, files[len(parts) : len(parts) + _AT_ONCE])
+    return files[: len(parts)], pa.concat_tables(parts)
 
 
 def _give_up(writer: TableWriter, refused: StaleSnapshotError) -> None:

@@ -2,7 +2,7 @@
 
 An epoch costs what its keys cost, however large the table is: the files that may hold a changed key are known from
 their key bounds, the rows from their key columns (read once, then cached), and one commit adds a file of new rows and
-a vector for each touched file.
+a vector for each touched file. Where many small files are touched, their rows go into the new file instead.
 """
 
 from __future__ import annotations
@@ -10,23 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from itertools import pairwise
 
-import numpy as np
 import pyarrow as pa
 from pyroaring import BitMap
 
-from catalog.errors import TableStoppedError
 from catalog.positions import Copy, Position
 from catalog.source import SourceTable
 from catalog.tables.cdc import NEXT_GENERATION
 from streaming.envelope import Events
 from streaming.files import KeyCache, MirrorFile, WantedRange, mirror_file
-from streaming.folding import Change, Missing, fold
+from streaming.filling import OldValues
+from streaming.folding import Change, fold
 from streaming.iceberg import MAIN, IcebergTable, LiveFile, written_live
-from streaming.keys import FileKeys, KeyNumbers, bytes_of_a_row, key_numbers
-from streaming.marking import TaskMarking, mark
+from streaming.keys import FileKeys, WantedKeys, bytes_of_a_row, key_numbers
+from streaming.marking import Lookup, Touched, many_small, mark
 from streaming.shape import shaped
+from streaming.store import WrittenFile
+from streaming.tasks import Tasks
 from streaming.writer import TableWriter
+
+PIECE_BYTES = 64 << 20
+"""Rows of one file at most, in memory: a task is sent a piece, and takes up to 128 MiB."""
 
 
 class Mirror(TableWriter):
@@ -38,7 +43,7 @@ class Mirror(TableWriter):
         source: SourceTable,
         cache: KeyCache,
         pool: Executor,
-        tasks: TaskMarking | None = None,
+        tasks: Tasks | None = None,
     ) -> None:
         super().__init__(table)
         self.source, self._cache, self._pool, self._tasks = source, cache, pool, tasks
@@ -79,11 +84,12 @@ class Mirror(TableWriter):
 
     def append_copied(self, rows: pa.Table, position: Position) -> None:
         """Append rows whose keys are new to the generation."""
-        file = self._write_rows(rows)
+        added = self._write_rows(shaped(rows, self.table.arrow_schema))
+        new_files = [file.live.java for file in added]
         commit = self.table.overwrite if self._is_new else self.table.row_delta
-        self.land(lambda: commit(position, self.head, added=[file.live.java], branch=self.branch), position)
+        self.land(lambda: commit(position, self.head, added=new_files, branch=self.branch), position)
         self._is_new = False
-        self.files[file.path] = file
+        self.files.update({file.path: file for file in added})
 
     @property
     def is_copying(self) -> bool:
@@ -91,16 +97,13 @@ class Mirror(TableWriter):
         return self.branch == NEXT_GENERATION
 
     def replace_files(self, old: Sequence[LiveFile], rows: pa.Table) -> None:
-        """Commit one file with `rows` in the place of files that hold just these. Raises StaleSnapshotError."""
+        """Commit `rows` in the place of files that hold just these. Raises StaleSnapshotError."""
         if self.head is None:
             return
-        new = self._write_rows(rows) if len(rows) else None
-        self.head = self.table.rewrite(self.committed, self.head, old, [new.live.java] if new else [])
-        for file in old:
-            del self.files[file.path]
-            self._cache.forget(file.path)
-        if new:
-            self.files[new.path] = new
+        added = self._write_rows(rows)
+        self.head = self.table.rewrite(self.committed, self.head, old, [file.live.java for file in added])
+        self._forget(file.path for file in old)
+        self.files.update({file.path: file for file in added})
 
     def finish_copy(self) -> None:
         """Make the next generation the table."""
@@ -121,10 +124,11 @@ class Mirror(TableWriter):
 
     def _commit(self, change: Change, position: Position) -> int:
         files = {} if change.truncate else self.files
-        rows = self._with_old_values(change, files)
-        marked = self._marked(change, files.values())
-        added = self._write_rows(rows) if len(rows) else None
-        new_files = [added.live.java] if added else []
+        old = OldValues(self._store, self._cache, self.source)
+        rows = shaped(old.filled(change, files.values()), self.table.arrow_schema)
+        touched = self._touched(change, files.values())
+        added = self._write_rows(pa.concat_tables([rows, *touched.kept]))
+        new_files = [file.live.java for file in added]
         facts = {"lake.upserted": str(len(rows)), "lake.keys": str(len(change.touched))}
         if change.truncate:
             head = self.table.overwrite(position, self.head, added=new_files, branch=self.branch, facts=facts)
@@ -134,7 +138,7 @@ class Mirror(TableWriter):
                     self.table.delete_file(new.vector),
                     self.table.delete_file(old.vector) if old.vector else None,
                 )
-                for old, new in marked
+                for old, new in touched.marked
                 if new.vector is not None
             ]
             head = self.table.row_delta(
@@ -142,91 +146,78 @@ class Mirror(TableWriter):
                 self.head,
                 added=new_files,
                 vectors=vectors,
+                removed=[file.live for file in touched.emptied],
                 branch=self.branch,
                 facts=facts,
             )
-        self.files = {**files, **{file.path: file for _, file in marked}}
-        if added:
-            self.files[added.path] = added
+        self.files = {**files, **{file.path: file for _, file in touched.marked}}
+        self._forget(file.path for file in touched.emptied)
+        self.files.update({file.path: file for file in added})
         return head
 
-    def _keys_of(self, file: MirrorFile) -> FileKeys:
-        return self._cache.get(file.path, lambda: self._store.read_keys(file.path, self.source.key))
+    def _forget(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            del self.files[path]
+            self._cache.forget(path)
 
-    def _find(self, file: MirrorFile, wanted: KeyNumbers) -> tuple[np.ndarray, np.ndarray]:
-        """Live rows of a file that hold wanted keys, and the places of these keys."""
-        rows, places = self._keys_of(file).find(wanted)
-        if rows.size and (file.vector is not None):
-            deleted = file.deleted(self._store)
-            alive = np.fromiter((row not in deleted for row in rows.tolist()), dtype=bool, count=rows.size)
-            rows, places = rows[alive], places[alive]
-        return rows, places
-
-    def _marked(self, change: Change, files: Iterable[MirrorFile]) -> list[tuple[MirrorFile, MirrorFile]]:
-        """The files that hold a changed key, before and after they got a vector that deletes it."""
+    def _touched(self, change: Change, files: Iterable[MirrorFile]) -> Touched:
+        """What becomes of the files that hold a changed key."""
         if not len(change.touched):
-            return []
-        wanted = WantedRange(change.keys[self.source.key[0]])
-        here, there = self._divided([file for file in files if file.alive and wanted.may_be_in(file)])
+            return Touched()
+        possible = WantedRange(change.keys[self.source.key[0]])
+        asked = [file for file in files if file.alive and possible.may_be_in(file)]
+        lookup = Lookup(self._store, self._cache, WantedKeys(change.keys, change.touched), self.table.arrow_schema)
+        small = many_small(asked)
+        others = list(zip(small, self._pool.map(lookup.others, small), strict=True))
+        taken = {file.path for file in small}
+        here, there = self._divided([file for file in asked if file.path not in taken])
         location = self.table.data_location
 
         def look(file: MirrorFile) -> tuple[MirrorFile, MirrorFile] | None:
-            before = file.deleted(self._store)
-            found = mark(self._store, location, file.path, self._keys_of(file), change.touched, before)
+            found = mark(self._store, location, file.path, lookup.found(file), file.deleted(self._store))
             return found and (file, file.replaced(*found))
 
         marked = [found for found in self._pool.map(look, here) if found is not None]
         if self._tasks and there:
             by_path = {file.path: file for file in there}
-            places = [(file.path, file.vector) for file in there]
-            vectors = self._tasks.mark_all(location, self.source.key, change.touched, places)
+            places = [(file.path, file.live.size, file.vector) for file in there]
+            vectors = self._tasks.mark_all(location, lookup.wanted, places)
             marked += [(by_path[new.data_file], by_path[new.data_file].replaced(new, None)) for new in vectors]
-        return marked
+        emptied = [file for file, rows in others if rows is not None]
+        return Touched(marked, emptied, [rows for _, rows in others if rows is not None])
 
     def _divided(self, files: list[MirrorFile]) -> tuple[list[MirrorFile], list[MirrorFile]]:
         """The files for the driver, and for tasks those whose keys are not held and would not fit."""
-        unknown = [file for file in files if not self._cache.holds(file.path)]
+        unknown = [file for file in files if self._cache.held_of(file.path) is None]
         needed = sum(file.live.rows for file in unknown) * bytes_of_a_row(self.source.arrow_schema, self.source.key)
         if self._tasks is None or needed <= self._cache.limit:
             return files, []
-        return [file for file in files if self._cache.holds(file.path)], unknown
+        return [file for file in files if self._cache.held_of(file.path) is not None], unknown
 
-    def _write_rows(self, rows: pa.Table) -> MirrorFile:
-        """Write rows in key order to one data file, and hold its keys."""
-        rows = rows.sort_by([(name, "ascending") for name in self.source.key])
-        written = self._store.write_parquet(self.table.data_location, shaped(rows, self.table.arrow_schema))
-        live = written_live(written, self.table.data_file(written))
-        first = rows[self.source.key[0]]
-        wanted = WantedRange(first)
-        self._cache.put(live.path, FileKeys.of(key_numbers(rows.select(list(self.source.key)))))
-        return MirrorFile(live, wanted.lowest, wanted.highest, BitMap())
-
-    def _with_old_values(self, change: Change, files: dict[str, MirrorFile]) -> pa.Table:
-        rows = change.upserts
-        for missing in change.missing:
-            rows = self._fill(rows, missing, files)
-        return rows
-
-    def _fill(self, rows: pa.Table, missing: Missing, files: dict[str, MirrorFile]) -> pa.Table:
-        """Put the old rows' values where updates left them out. Raises TableStoppedError when there is no old row."""
-        values = rows[missing.column].to_pylist()
-        waiting = set(range(len(missing.keys)))
-        for file in files.values():
-            found, places = self._find(file, missing.keys)
-            if not found.size:
-                continue
-            held = self._store.read_parquet(file.path, [missing.column])
-            if missing.column not in held.column_names:
-                held = held.append_column(missing.column, pa.nulls(file.live.rows, rows[missing.column].type))
-            olds = held[missing.column].take(pa.array(found, pa.int64())).to_pylist()
-            for old, place in zip(olds, places.tolist(), strict=True):
-                values[int(missing.rows[place])] = old
-                waiting.discard(place)
-        if waiting:
-            raise TableStoppedError(
-                self.source.qualified,
-                f"{len(waiting)} updates left {missing.column} out as unchanged, and no earlier value is known",
-                remedy=f"ALTER TABLE {self.source.qualified} REPLICA IDENTITY FULL, then lake resync it",
+    def _write_rows(self, rows: pa.Table) -> list[MirrorFile]:
+        """Write rows in key order to data files, and hold their keys; in Spark's tasks where one file is too few."""
+        pieces = _cut(rows.sort_by([(name, "ascending") for name in self.source.key]))
+        if self._tasks and self._tasks.are_elsewhere and len(pieces) > 1:
+            written = self._tasks.write_all(self.table.data_location, pieces)
+        else:
+            written = list(
+                self._pool.map(lambda piece: self._store.write_parquet(self.table.data_location, piece), pieces)
             )
-        place = rows.schema.get_field_index(missing.column)
-        return rows.set_column(place, rows.schema.field(place), pa.array(values, rows[missing.column].type))
+        return [self._added(file, piece) for file, piece in zip(written, pieces, strict=True)]
+
+    def _added(self, written: WrittenFile, rows: pa.Table) -> MirrorFile:
+        live, key = written_live(written, self.table.data_file(written)), rows.select(list(self.source.key))
+        first = key.column(0)
+        ends = WantedRange(
+            pa.chunked_array([first.slice(0, 1).combine_chunks(), first.slice(len(rows) - 1).combine_chunks()])
+        )
+        if self._cache.takes(len(rows) * bytes_of_a_row(self.source.arrow_schema, self.source.key)):
+            self._cache.put(live.path, FileKeys.of(key_numbers(key)))
+        return MirrorFile(live, ends.lowest, ends.highest, BitMap())
+
+
+def _cut(rows: pa.Table) -> list[pa.Table]:
+    """Rows in pieces of about PIECE_BYTES; none of no rows."""
+    count = -(-rows.nbytes // PIECE_BYTES)
+    ends = [len(rows) * place // max(count, 1) for place in range(count + 1)]
+    return [rows.slice(start, end - start) for start, end in pairwise(ends) if end > start]

@@ -13,17 +13,17 @@ from streaming.changelog import Changelog
 from streaming.files import KeyCache
 from streaming.history_views import keep_history_view
 from streaming.iceberg import Lake
-from streaming.marking import TaskMarking
 from streaming.mirror import Mirror
 from streaming.quarantine import Quarantine
 from streaming.schemas import SourceSchemas
 from streaming.table import TableStream
+from streaming.tasks import Tasks
 
 
 class Opener:
     """Opens tables for one run of the streaming query."""
 
-    def __init__(self, lake: Lake, schemas: SourceSchemas, cache: KeyCache, pool: Executor, tasks: TaskMarking) -> None:
+    def __init__(self, lake: Lake, schemas: SourceSchemas, cache: KeyCache, pool: Executor, tasks: Tasks) -> None:
         self._lake, self._schemas, self._cache, self._pool, self._tasks = lake, schemas, cache, pool, tasks
 
     def open(self, source: SourceTable, topic: Topic | None, quarantine: Quarantine) -> TableStream | None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyroaring import BitMap
 
 from catalog.files import s3_files
 from catalog.settings import Settings
-from streaming.keys import FileKeys, key_numbers
 from streaming.puffin import Vector, read_vector
+
+_WHOLE_BYTES = 1 << 20
+"""A file of at most so many bytes is read whole: one request instead of two and one more for each column."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,20 @@ class Store:
             stream.write(content)
         return WrittenFile(path, len(content), rows)
 
-    def read_keys(self, path: str, columns: Sequence[str]) -> FileKeys:
-        """The key columns of a data file, indexed."""
-        return FileKeys.of(key_numbers(self.read_parquet(path, columns)))
+    def read_parquet(self, path: str, columns: Sequence[str] | None = None, *, size: int | None = None) -> pa.Table:
+        """A data file, or some of its columns; those it lacks are left out. Its bytes, `size`, spare a request."""
+        with self.opened(path, size) as parquet:
+            return read_columns(parquet, columns)
 
-    def read_parquet(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """A data file, or some of its columns; those that it lacks are left out."""
-        with self._files.open_input_file(_key(path)) as file:
-            parquet = pq.ParquetFile(file)
-            held = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
-            return parquet.read(columns=held)
+    @contextmanager
+    def opened(self, path: str, size: int | None) -> Iterator[pq.ParquetFile]:
+        """A data file to read from more than once; a small one is fetched by the first request."""
+        fragment = ds.ParquetFileFormat().make_fragment(_key(path), self._files, file_size=size)
+        with fragment.open() as file:
+            if size is not None and size <= _WHOLE_BYTES:
+                yield pq.ParquetFile(pa.BufferReader(file.read_buffer()))
+            else:
+                yield pq.ParquetFile(file, pre_buffer=True)
 
     def read_deleted(self, vector: Vector | None) -> BitMap:
         """The deleted rows that a vector names; none without one."""
@@ -68,6 +76,12 @@ class Store:
         with self._files.open_input_file(_key(path)) as file:
             file.seek(offset)
             return bytes(file.read(length))
+
+
+def read_columns(parquet: pq.ParquetFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of an open data file, or some columns of them; those that it lacks are left out."""
+    held = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
+    return parquet.read(columns=held)
 
 
 def _key(path: str) -> str:

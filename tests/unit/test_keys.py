@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streaming.files import KeyCache, MirrorFile, WantedRange, mirror_file
 from streaming.iceberg import LiveFile
-from streaming.keys import FileKeys, KeyNumbers, key_numbers
+from streaming.keys import FileKeys, KeyNumbers, WantedKeys, key_numbers
 
 
 def numbers(*columns, types=None):
@@ -128,6 +128,23 @@ def test_unknown_bounds_may_hold_any_key():
     assert WantedRange(pa.chunked_array([[7]])).may_be_in(mirror_file(live, pa.int32()))
     decimals = WantedRange(pa.chunked_array([pa.array([1]).cast(pa.decimal128(20, 0))]))
     assert decimals.may_be_in(MirrorFile(live, 5, 6))
+
+
+@given(st.lists(st.sampled_from("abcdé"), max_size=20), st.sets(st.sampled_from("abcdéf"), min_size=1))
+def test_keys_are_found_alike_as_they_are_and_as_numbers(held, looked_for):
+    keys, rows = (pa.table([pa.array(sorted(texts), pa.string())], names=["k"]) for texts in (held, looked_for))
+    wanted = WantedKeys(rows, key_numbers(rows))
+    by_number = FileKeys.of(key_numbers(keys)).find(wanted.numbers)[0]
+    assert sorted(wanted.rows_in(keys).tolist()) == sorted(by_number.tolist())
+
+
+def test_the_cache_takes_what_fits_and_little_of_what_does_not():
+    cache = KeyCache(25_600)
+    assert cache.takes(25_600)
+    cache.put("a", FileKeys.of(numbers(list(range(3000)))))
+    assert cache.held == 24_000 and cache.takes(1600) and not cache.takes(25_601)
+    assert all(cache.takes(100) for _ in range(100)), "a little comes in at any time"
+    assert 10 < sum(cache.takes(2000) for _ in range(1000)) < 200, "more of it by chance"
 
 
 def test_the_cache_stays_within_its_bytes():

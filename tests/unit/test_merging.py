@@ -51,6 +51,10 @@ def test_a_merge_is_bounded_in_bytes_and_rows():
     assert len(chosen) == 5
 
 
+def test_a_merge_is_bounded_in_files():
+    assert len(due([file(KIB, name=str(n)) for n in range(600)], 4)) == 512
+
+
 def test_large_files_are_left_to_maintenance():
     assert due([file(4 * MIB + 1, name=str(n)) for n in range(10)], 2) == []
     assert due([file(KIB, rows=125_001, name=str(n)) for n in range(10)], 2) == []

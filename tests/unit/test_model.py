@@ -1,5 +1,7 @@
 """Any slicing, replay, crash point, second driver and writer brings a topic to the same tables, each event once."""
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +39,12 @@ def check_end(warehouse, source):
     assert held == [(record.offset, record.key, record.value) for record in source.rejects]
 
 
-def run(source: Source, plan, *, cache=1 << 20, as_dict=False):
+def run(source: Source, plan, *, cache=1 << 20, as_dict=False, many=32, piece=64 << 20):
+    with patch("streaming.marking._MANY", many), patch("streaming.mirror.PIECE_BYTES", piece):
+        _run(source, plan, cache, as_dict)
+
+
+def _run(source: Source, plan, cache, as_dict):
     warehouse = Warehouse()
     drivers = [Driver(warehouse, source, cache=cache, as_dict=as_dict) for _ in range(2)]
     for step in plan:
@@ -49,9 +56,12 @@ def run(source: Source, plan, *, cache=1 << 20, as_dict=False):
     check_end(warehouse, source)
 
 
-@given(histories(), steps, st.sampled_from([0, 100, 1 << 20]))
-def test_any_way_through_the_topic_gives_the_source_s_rows(source, plan, cache):
-    run(source, plan, cache=cache)
+@given(
+    histories(), steps, st.sampled_from([0, 100, 1 << 20]), st.sampled_from([0, 1, 3, 32]), st.sampled_from([1, 300])
+)
+def test_any_way_through_the_topic_gives_the_source_s_rows(source, plan, cache, many, piece):
+    """However few small files an epoch takes in, and in whatever pieces it writes its rows."""
+    run(source, plan, cache=cache, many=many, piece=piece)
 
 
 @pytest.mark.parametrize("as_dict", [False, True], ids=["vectors", "dict"])

@@ -121,7 +121,7 @@ class Table:
         *,
         added: Sequence[DataFile] = (),
         vectors: Sequence[tuple[Vector, Vector | None]] = (),
-        data_files: Sequence[str] = (),
+        removed: Sequence[LiveFile] = (),
         branch: str = MAIN,
         facts: dict[str, str] | None = None,
     ) -> int:
@@ -129,11 +129,12 @@ class Table:
         for new, old in vectors:
             if files.get(new.data_file, (None, None))[1] != old:
                 raise StaleSnapshotError(f"{new.data_file} has another vector")
-        if missing := [path for path in data_files if path not in files]:
-            raise StaleSnapshotError(f"{missing} are gone")
+        for file in removed:
+            if file.path not in files or files.pop(file.path)[1] != file.vector:
+                raise StaleSnapshotError(f"{file.path} changed")
         files |= {new.data_file: (files[new.data_file][0], new) for new, _ in vectors}
         files |= {file.path: (file, None) for file in added}
-        return self._land("overwrite" if vectors else "append", parent, files, position, branch, facts)
+        return self._land("overwrite" if vectors or removed else "append", parent, files, position, branch, facts)
 
     def overwrite(
         self,

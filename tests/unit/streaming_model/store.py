@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyroaring import BitMap
 
-from streaming.keys import FileKeys, key_numbers
 from streaming.puffin import Vector, read_vector
 from streaming.store import WrittenFile
 
@@ -31,14 +32,17 @@ class Files:
         self._content[path] = content
         return WrittenFile(path, 1000 * rows + 1, rows)
 
-    def read_parquet(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_parquet(self, path: str, columns: Sequence[str] | None = None, *, size: int | None = None) -> pa.Table:
         if path not in self._content:
             raise FileNotFoundError(path)
         table: pa.Table = self._content[path]
         return table if columns is None else table.select([name for name in columns if name in table.column_names])
 
-    def read_keys(self, path: str, columns: Sequence[str]) -> FileKeys:
-        return FileKeys.of(key_numbers(self.read_parquet(path, columns)))
+    @contextmanager
+    def opened(self, path: str, size: int | None) -> Iterator[pq.ParquetFile]:
+        sink = pa.BufferOutputStream()
+        pq.write_table(self.read_parquet(path), sink)
+        yield pq.ParquetFile(pa.BufferReader(sink.getvalue()))
 
     def read_deleted(self, vector: Vector | None) -> BitMap:
         return read_vector(self.read_bytes(vector.path, vector.offset, vector.length)) if vector else BitMap()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -89,15 +89,17 @@ def compare(
     shape: Shape,
     names: Sequence[WriterName],
     report: Report = lambda phase: None,
+    also: Mapping[str, int] | None = None,
 ) -> Comparison:
     """Measure every writer on tables of each size; needs store and REST catalog. The tables are dropped at the end.
 
-    Raises ComponentError, ConfigurationError.
+    `also` are further processes to count, by name: those of a cluster. Raises ComponentError, ConfigurationError.
     """
     load_before = load_average()
     report("starting Spark")
     lake = Lake(spark_session(settings, "lakehouse bench"), settings)
-    watched = Watched.of(settings, COMPONENTS, ourselves=OURSELVES)
+    components = Watched.of(settings, COMPONENTS, ourselves=OURSELVES)
+    watched = replace(components, pids={**components.pids, **(also or {})})
     results: list[Result] = []
     equal, load_seconds = {}, {}
     watched.forget_peaks()

@@ -35,7 +35,7 @@ class Api:
 @contextmanager
 def api_process(settings: Settings, *, rate: str) -> Iterator[Api]:
     """Serve the lake of these settings on a free port, `rate` requests a key. Raises ComponentError."""
-    port = _free_port(settings.host)
+    port = free_port(settings.host)
     keys = Keys(settings.state_dir)
     key, secret = keys.create("a run", frozenset(Scope), datetime.now(UTC) + timedelta(hours=1))
     given = {name: str(getattr(settings, name)) for name in PASSED_ON}
@@ -66,7 +66,8 @@ def _until_it_answers(address: str, process: subprocess.Popen[bytes]) -> None:
     raise ComponentError("the API did not come up", remedy="lake api says why; lake status")
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as listening:
         listening.bind((host, 0))
         return int(listening.getsockname()[1])

@@ -44,6 +44,10 @@ def apply(
         bool, typer.Option("--hard", help="Key lookup alone: uuids, small files, little memory, beside the easy case.")
     ] = False,
     files: Annotated[int, typer.Option(min=1, help="Files of the hard case's table.")] = 3_600,
+    workers: Annotated[
+        int,
+        typer.Option("--cluster", min=0, help="Run on a Spark cluster of so many one-core workers, made for it here."),
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Compare what a batch of changes costs: key lookup, MERGE merge-on-read (v3), MERGE copy-on-write.
@@ -53,18 +57,20 @@ def apply(
 
     [bold]lake bench apply --rows 1000000,30000000 --writers lookup[/]  how the cost grows with the table
     [bold]lake bench apply --hard --rows 1000000[/]  what a table costs that has everything against it
+    [bold]lake bench apply --cluster 2 --writers lookup,tasks,merge-v3 --changes 300000[/]  driver, tasks and MERGE
     """
     if hard:
         _apply_hard(_number(rows.split(",")[0]), files, changes, rounds, as_json)
     from bench.apply import compare
+    from bench.cluster import cluster
     from bench.report import comparison_json, comparison_tables
     from bench.trips import Shape
     from bench.writers import WriterName
 
     sizes = [_number(text) for text in rows.split(",")]
     names = [_one_of(WriterName, text) for text in writers.split(",")]
-    with _phases() as report:
-        found = compare(load_settings(), sizes, changes, rounds, _one_of(Shape, shape), names, report)
+    with _phases() as report, cluster(load_settings(), workers) as made:
+        found = compare(made.settings, sizes, changes, rounds, _one_of(Shape, shape), names, report, made.processes)
     _show(comparison_tables(found), comparison_json(found), as_json)
     raise typer.Exit(0 if all(found.equal.values()) else 1)
 

@@ -28,7 +28,7 @@ from catalog.settings import Settings
 from stack import health, spark
 
 WORKER_MEMORY, EXECUTOR_MEMORY = "3g", "2g"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 _DEPLOY = "org.apache.spark.deploy"
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -142,10 +144,18 @@ class WantedKeys:
         A text is compared as it is: to number a file's texts takes twenty times as long as to find a few in it.
         """
         kind = self.rows.schema.field(0).type
-        if keys.num_columns == 1 and (pa.types.is_string(kind) or pa.types.is_binary(kind)):
-            held = pc.is_in(keys.column(0).cast(kind), value_set=self.rows.column(0).combine_chunks())
-            return np.flatnonzero(held.to_numpy(zero_copy_only=False)).astype(np.uint32)
-        return FileKeys.of(key_numbers(keys)).find(self.numbers)[0]
+        if keys.num_columns > 1 or not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+            return FileKeys.of(key_numbers(keys)).find(self.numbers)[0]
+        held = keys.column(0).cast(kind)
+        if len(held) < len(self):  # Arrow would hash all wanted keys again for each small file
+            hit = np.fromiter((key in self._texts for key in held.to_pylist()), dtype=bool, count=len(held))
+        else:
+            hit = pc.is_in(held, value_set=self.rows.column(0).combine_chunks()).to_numpy(zero_copy_only=False)
+        return np.flatnonzero(hit).astype(np.uint32)
+
+    @cached_property
+    def _texts(self) -> frozenset[Any]:
+        return frozenset(self.rows.column(0).to_pylist())
 
 
 def _with_equals(held: np.ndarray, at: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -31,7 +32,7 @@ from catalog.source import SourceTable
 from catalog.tables.cdc import LEFT_PROPERTY, NEXT_GENERATION, POSITION_PROPERTY, SOURCE_PROPERTY
 from catalog.types import Form
 from catalog.verification.barrier import SourcePoint, pass_barrier, source_point, topic_targets
-from catalog.verification.source_rows import NOT_HOLDABLE, key_ranges, range_key, read_range
+from catalog.verification.source_rows import NOT_HOLDABLE, KeyRange, key_ranges, range_key, read_range
 from streaming.audit import Topic, TopicAudit
 from streaming.changelog import Changelog
 from streaming.evolution import statements
@@ -124,8 +125,7 @@ class Copier:
         writer, rows = Changelog(changelog), 0
         mirror_files: list[Any] = []
         changelog_files: list[Any] = []
-        for cut in cuts:
-            table = _as_held(read_range(point.connection, source, key, cut), source)
+        for table in _ahead(cuts, lambda cut: _as_held(read_range(point.connection, source, key, cut), source)):
             if not len(table):
                 continue
             rows += len(table)
@@ -139,6 +139,17 @@ class Copier:
             nothing = _nothing_copied(point, generation)
             changelog_files = [writer.data_file(file, hour) for hour, file in writer.write(nothing)]
         return rows, mirror_files, changelog_files
+
+
+def _ahead(cuts: Sequence[KeyRange], read: Callable[[KeyRange], pa.Table]) -> Iterator[pa.Table]:
+    """Each range's rows; Postgres gives the next range while one is being written."""
+    with ThreadPoolExecutor(1, "copy-reader") as reader:
+        reading = reader.submit(read, cuts[0])
+        for following in [*cuts[1:], None]:
+            rows = reading.result()
+            if following is not None:
+                reading = reader.submit(read, following)
+            yield rows
 
 
 def _generation(table: IcebergTable) -> int:

@@ -1,6 +1,5 @@
 """Folded as of any LSN, a changelog gives what had committed by then, or says what it does not know."""
 
-import contextlib
 import itertools
 import re
 from dataclasses import dataclass, field
@@ -132,25 +131,26 @@ def test_a_fold_is_what_postgres_held_or_names_both_sides_of_what_it_cannot_know
             assert folded(lake, other) == wal.at(other)
 
 
-def test_half_a_transaction_is_never_shown(lake):
+def test_at_no_lsn_is_another_state_shown_than_postgres_held(lake):
+    """Asked at every LSN: amid a transaction, between its last change and its commit, and behind a heartbeat's."""
     wal = Wal()
-    for step in [
-        ("change", 0),
-        ("change", 3),
-        ("commit", 0),
-        ("change", 1),
-        ("commit", 1),
-        ("other", 2),
-        ("commit", 2),
-    ]:
+    steps = [("change", 0), ("change", 3), ("commit", 0), ("change", 1), ("commit", 1), ("heartbeat", 0)]
+    for step in [*steps, ("change", 2), ("commit", 2), ("other", 0), ("commit", 0)]:
         wal.step(*step)
     write(lake, wal)
-    seen = []
+    held, unknown = [], set()
     for lsn in range(START, wal.history[-2][0] + 1):
-        with contextlib.suppress(HistoryError):
-            seen.append(folded(lake, lsn))
-    whole = [rows for _, rows in wal.history[:-1]]
-    assert [rows for before, rows in itertools.pairwise([{}, *seen]) if rows != before] == whole
+        try:
+            assert folded(lake, lsn) == wal.at(lsn), lsn
+            held.append(wal.at(lsn))
+        except HistoryError as refused:
+            assert "does not know on which side" in str(refused)
+            unknown.add(lsn)
+    first, second, third, _ = (commit for commit, _ in wal.history[1:])
+    assert {second, second + 1} <= unknown, "only a heartbeat names the commit before"
+    assert not {START, first, first + 1, third} & unknown
+    shown = [rows for before, rows in itertools.pairwise([{}, *held]) if rows != before]
+    assert shown == [rows for _, rows in wal.history[:-1]]
 
 
 def test_before_the_copy_and_after_the_newest_commit_nothing_is_guessed(lake):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.situation import Situation
+from conformance.situation import HAS_READ, Situation
 
 ID = ("create table @table (id int primary key, label text)", "alter table @table replica identity full")
 DEFAULT = ("create table @table (id int primary key, title text, body text)",
@@ -165,6 +165,32 @@ CHANGES = (
         ),
         rows=((1, "west", 0), (2, "west", 5), (3, "west", 0)),
         ops="cc" "dcdc" "u" "d",
+    ),
+    Situation(
+        "a copy amid changes of the same rows",
+        ID,
+        before=("insert into @table select n, 'old' from generate_series(1, 1000) n",),
+        during=(
+            "update @table set label = 'before' where id = 1",
+            "delete from @table where id = 2",
+            "update @table set id = 1003 where id = 3",
+            "begin",
+            "update @table set label = 'open across' where id = 4",
+            "delete from @table where id = 5",
+            "update @table set id = 1006 where id = 6",
+            "2:update @table set label = 'second' where id = 7",
+            HAS_READ,
+            "2:update @table set label = 'after' where id = 1",
+            "2:insert into @table values (2, 'again')",
+            "2:delete from @table where id = 1003",
+            "2:update @table set id = 1008 where id = 8",
+            "commit",
+        ),
+        rows=((998, 502_492, "1 after, 2 again, 4 open across, 7 second"),),
+        select="""count(*)::int, sum(id)::bigint,
+        string_agg(id || ' ' || label, ', ' order by id) filter (label <> 'old')""",
+        order="1",
+        ops="uddc" "u" "ucddc" "uddc",
     ),
     Situation("an empty table", ID, rows=(), ops=""),
     Situation(

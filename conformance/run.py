@@ -59,9 +59,11 @@ def run(settings: Settings, situations: Sequence[Situation], say: Say = lambda _
                 for situation in down:
                     scene.execute(situation, situation.down)
             _await_stops(scene, [situation for situation in down if situation.stops], seen)
-        if stopped := [situation for situation in situations if seen[situation.name].stopped_for]:
+        stopped = [situation for situation in situations if seen[situation.name].stopped_for]
+        amid = [situation for situation in situations if situation.during]
+        if stopped or amid:
             say("after a resync")
-            scene.resync(stopped)
+            scene.resync(stopped, amid)
         say("comparing")
         _settle(scene, situations, seen)
         with scene.lake() as ask:
@@ -85,7 +87,7 @@ def _settle(scene: Scene, situations: Sequence[Situation], seen: dict[str, _Seen
     running = {scene.name(s): s for s in situations if not s.refused and not s.set_aside}
     running = {name: s for name, s in running.items() if scene.state(s).get("state") != "stopped"}
     if running:
-        for report in verify(scene.settings, list(running), timeout=WAIT_SECONDS).tables:
+        for report in verify(scene.settings, list(running), timeout=WAIT_SECONDS, kept=False).tables:
             seen[running[report.table].name].report = report
 
 
@@ -132,7 +134,14 @@ def _compared(scene: Scene, situation: Situation, finding: Finding, ask: Ask) ->
         first_difference(rows, situation.rows),
         "" if situation.ops in (None, ops) else f"events {ops}, not {situation.ops}",
         *(_reasons([reason for (reason,) in aside], situation.set_aside)),
+        *(_on_both_sides(changelog, ask) if situation.during else ()),
     ]
+
+
+def _on_both_sides(changelog: str, ask: Ask) -> list[str]:
+    """Of what was changed during a copy, it must have seen some and not seen some."""
+    seen = ask(f"select distinct generation from {changelog} where topic_offset is not null")
+    return [] if len(seen) == 2 else ["the changes did not fall on both sides of the copy"]
 
 
 def _reasons(found: Sequence[str], expected: Sequence[str]) -> list[str]:

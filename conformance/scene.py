@@ -17,9 +17,10 @@ from catalog.readers import duckdb_connection
 from catalog.removal import drop_from_lake
 from catalog.settings import Settings
 from catalog.source import SourceTable
-from conformance.situation import Row, Situation
+from conformance.situation import HAS_READ, Row, Situation
 from connectors.setup import ensure_connector
 from connectors.source import REPLICATION_ROLE
+from connectors.topics import delete_topic
 from stack.supervision import Supervisor
 from streaming.requests import Request, answer, submit
 
@@ -54,7 +55,7 @@ class Scene:
             session.execute(f"alter publication {self.settings.publication} add table {names}".encode())
         ensure_connector(self.settings)
         self.resync([situation for situation in self.situations if situation.before and not situation.refused])
-        self.until(self._all_joined, "every table joined or was refused")
+        _until(self._all_joined, "every table joined or was refused")
 
     def _all_joined(self) -> bool:
         states = self.states()
@@ -92,25 +93,45 @@ class Scene:
         """What the streaming job last said of its table."""
         return self.states().get(self.name(situation), {})
 
-    def resync(self, situations: Sequence[Situation]) -> None:
-        """Have tables rebuilt from Postgres, and wait until they are. Raises VerificationError."""
+    def resync(self, situations: Sequence[Situation], amid: Sequence[Situation] = ()) -> None:
+        """Have tables rebuilt from Postgres, and wait until they are; changes are made to some amid that.
+
+        Raises VerificationError.
+        """
+        situations = [*situations, *amid]
         requests = [Request("resync", self.name(situation)) for situation in situations]
         for request in requests:
             submit(self.settings, request)
-        self.until(lambda: all(answer(self.settings, request) for request in requests), "the tables are copied")
+        for situation in amid:
+            self.execute(situation, self._while_copied(situation))
+        _until(lambda: all(answer(self.settings, request) for request in requests), "the tables are copied")
         names = [self.name(situation) for situation in situations]
-        self.until(lambda: all(self._state(name) in ("running", "stopped") for name in names), "the tables go on")
+        _until(lambda: all(self._state(name) in ("running", "stopped") for name in names), "the tables go on")
+
+    def _while_copied(self, situation: Situation) -> Iterator[str]:
+        def has_read() -> bool:
+            told = self.state(situation).get("reason", "")
+            return (
+                bool(told.startswith(("copying,", "waiting", "copied"))) or answer(self.settings, request) is not None
+            )
+
+        request = Request("resync", self.name(situation))
+        for statement in situation.during:
+            if statement == HAS_READ:
+                _until(has_read, f"{situation.name}: its rows are read")
+            else:
+                yield statement
 
     def until_stopped(self, situation: Situation) -> str:
         """Wait until the stream stops its table; the reason. Raises VerificationError."""
         name = self.name(situation)
-        self.until(lambda: self._state(name) == "stopped", f"{situation.name}: the table stops")
+        _until(lambda: self._state(name) == "stopped", f"{situation.name}: the table stops")
         return str(self.state(situation)["reason"])
 
     def until_set_aside(self, situation: Situation) -> None:
         """Wait until the records that must be are in the quarantine. Raises VerificationError."""
         count = len(situation.set_aside)
-        self.until(lambda: self.state(situation).get("quarantined") == count, f"{situation.name}: {count} set aside")
+        _until(lambda: self.state(situation).get("quarantined") == count, f"{situation.name}: {count} set aside")
 
     def _state(self, name: str) -> str | None:
         return self.states().get(name, {}).get("state")
@@ -124,14 +145,6 @@ class Scene:
             yield
         finally:
             supervisor.start_program("stream")
-
-    def until(self, condition: Callable[[], Any], what: str) -> None:
-        """Wait for it. Raises VerificationError."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not condition():
-            if time.monotonic() > deadline:
-                raise VerificationError(f"after {WAIT_SECONDS:.0f} s still not: {what}", remedy="lake status")
-            time.sleep(0.2)
 
     @contextmanager
     def lake(self) -> Iterator[Ask]:
@@ -150,12 +163,30 @@ class Scene:
 
 
 def forget(settings: Settings, schema: str, tables: Iterable[SourceTable]) -> None:
-    """Drop a schema of the source, and its tables' mirrors, histories and changelogs; their topics stay."""
+    """Drop a schema of the source, and once the stream let go of its tables, all that the lake and Kafka have of them.
+
+    Raises VerificationError when the stream does not let go.
+    """
     with psycopg.connect(settings.source_dsn("taxi"), autocommit=True) as session:
         session.execute(f"drop schema if exists {schema} cascade".encode())
+    left = {table: Request("release", table.qualified) for table in tables}
+    for request in left.values():
+        submit(settings, request)
+    _until(
+        lambda: all(answer(settings, each) is not None for each in left.values()), "the stream lets go of the tables"
+    )
     ensure_connector(settings)
-    for table in tables:
+    for table in left:
         drop_from_lake(settings, table)
+        delete_topic(settings, table.topic(settings.topic_prefix))
+
+
+def _until(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise VerificationError(f"after {WAIT_SECONDS:.0f} s still not: {what}", remedy="lake status")
+        time.sleep(0.2)
 
 
 def _run(session: psycopg.Connection, statement: str) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Row = tuple[Any, ...]
+HAS_READ = "-- here the copy has read its rows"
+"""Among the statements `during` a resync: what follows waits for that."""
 
 
 @dataclass(frozen=True)
@@ -14,8 +16,9 @@ class Situation:
     """A table of its own and what happens to it. In SQL, `@table` is its quoted name and `@schema` its schema.
 
     `setup` makes the table. `before` runs before it joins, so that its rows are copied; `steps` while it streams;
-    `down` while the streaming job is stopped. Each statement is a transaction of its own unless it says otherwise, and
-    runs in a first session; one that begins with `2:` in a second, which is how transactions are interleaved.
+    `down` while the streaming job is stopped; `during` while its table is resynced. Each statement is a transaction of
+    its own unless it says otherwise, and runs in a first session; one that begins with `2:` in a second, which is how
+    transactions are interleaved.
 
     Expected: `select` of the mirror, asked in DuckDB and ordered by `order`, gives `rows`, and mirror, changelog and
     source are equal. `ops` are the changelog's operations in topic order; None where they are not what it is about.
@@ -35,6 +38,7 @@ class Situation:
     before: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
     stops: str = ""
+    during: tuple[str, ...] = ()
     refused: str = ""
     set_aside: tuple[str, ...] = ()
     slow: bool = False

@@ -48,19 +48,25 @@ def verify(
     timeout: float = 120,
     progress: Progress = unwatched,
     rest: Rest | None = None,
+    *,
+    kept: bool = True,
 ) -> VerificationReport:
     """Compare the tables, all by default; `timeout` (seconds) bounds the wait for the stream, not the comparison.
 
-    With `rest` one thread does it all, and calls it after each step.
+    With `rest` one thread does it all, and calls it after each step. What was found is `kept` for those who show it.
 
     Raises ComponentError when a component does not answer, and VerificationError when the barrier does not come back.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _verify_once(settings, tables, timeout, progress, rest)
+            report = _verify_once(settings, tables, timeout, progress, rest)
         except SourcePointTooOldError:
             if attempt == ATTEMPTS:
                 raise
+        else:
+            if kept:
+                keep(settings.state_dir, report)
+            return report
     raise AssertionError("unreachable")
 
 
@@ -87,9 +93,7 @@ def _verify_once(
                 raise
             except LakehouseError as failed:
                 reports.append(TableReport(table.qualified, unverified=str(failed)))
-    report = VerificationReport(point.lsn, tuple(reports), time.monotonic() - started)
-    keep(settings.state_dir, report)
-    return report
+    return VerificationReport(point.lsn, tuple(reports), time.monotonic() - started)
 
 
 def _chosen(point: SourcePoint, names: Sequence[str] | None) -> list[SourceTable]:

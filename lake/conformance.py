@@ -18,6 +18,7 @@ from lake.app import app
 
 if TYPE_CHECKING:
     from conformance.run import Finding
+    from conformance.sabotage import Caught
     from conformance.situation import Situation
 
 
@@ -27,6 +28,9 @@ def conformance(
         list[str] | None, typer.Argument(help="Only situations whose name has one of these words.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="The slow ones too: rows of 12 MB, large transactions.")] = False,
+    sabotage: Annotated[
+        bool, typer.Option("--sabotage", help="Plant bugs in the stream instead: each must be noticed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Play every situation on the running stack and compare what the lake holds with what it must hold.
@@ -34,7 +38,12 @@ def conformance(
     Each has a table of its own in a schema of its own, which are gone afterwards. What is expected is written down with
     the situation; DuckDB reads what the stream wrote, and `lake verify` compares it with Postgres. Exit code 1 when
     anything is not as expected.
+
+    With --sabotage the checks are checked: bugs are planted in the streaming job for one table, and one for the
+    real-time tables, which are made anew afterwards. Each must be noticed, and gone after a resync.
     """
+    if sabotage:
+        raise typer.Exit(_sabotage(names or [], as_json))
     from conformance.run import run
 
     chosen = _chosen(names or [], all_)
@@ -47,11 +56,40 @@ def conformance(
     raise typer.Exit(1 if any(each.wrong for each in found) else 0)
 
 
+def _sabotage(words: Sequence[str], as_json: bool) -> int:
+    """The exit code."""
+    from conformance.bugs import BUGS
+    from conformance.sabotage import run
+
+    bugs = [bug for bug in BUGS if not words or any(word.lower() in bug.name for word in words)]
+    with Console(stderr=True).status("") as status:
+        found = run(load_settings(), bugs, lambda what: status.update(what))
+    if as_json:
+        sys.stdout.write(json.dumps([each.as_json() for each in found], indent=1) + "\n")
+    else:
+        _print_caught(found)
+    return 0 if all(each.right for each in found) else 1
+
+
+def _print_caught(found: Sequence[Caught]) -> None:
+    from lake.rows import print_wide
+
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("planted", "noticed by", "taken out and resynced"):
+        table.add_column(heading)
+    for each in found:
+        style = "green" if each.right else "bold red"
+        table.add_row(each.bug, Text(each.noticed or "nothing", style=style), each.afterwards or "equal")
+    print_wide(table)
+    planted = [each for each in found if each.bug != "none"]
+    print_wide(Text(f"{sum(bool(each.noticed) for each in planted)} of {len(planted)} planted bugs were noticed"))
+
+
 def _chosen(words: Sequence[str], slow: bool) -> list[Situation]:
     from conformance.situations import SITUATIONS
 
     if words:
-        chosen = [each for each in SITUATIONS if any(word.lower() in each.name for word in words)]
+        chosen = [each for each in SITUATIONS if any(word.lower() in each.name.lower() for word in words)]
     else:
         chosen = [each for each in SITUATIONS if slow or not each.slow]
     if not chosen:

@@ -242,7 +242,10 @@ RULES = {
         (
             Sabotage("catalog/lsn.py", "boundary=before or 0", "boundary=lsn", EVERY_LSN),
             Sabotage(
-                "catalog/lsn.py", "if facts.open_change is not None and facts.open_change < lsn:", "if False:", EVERY_LSN
+                "catalog/lsn.py",
+                "if facts.open_change is not None and facts.open_change < lsn:",
+                "if False:",
+                EVERY_LSN,
             ),
         ),
     ),

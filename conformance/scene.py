@@ -18,6 +18,7 @@ from catalog.removal import drop_from_lake
 from catalog.settings import Settings
 from catalog.source import SourceTable
 from conformance.situation import HAS_READ, Row, Situation
+from connectors.inspection import list_topics
 from connectors.setup import ensure_connector
 from connectors.source import REPLICATION_ROLE
 from connectors.topics import delete_topic
@@ -178,7 +179,8 @@ def forget(settings: Settings, schema: str, tables: Iterable[SourceTable]) -> No
     ensure_connector(settings)
     for table in left:
         drop_from_lake(settings, table)
-        delete_topic(settings, table.topic(settings.topic_prefix))
+    for topic in {table.topic(settings.topic_prefix) for table in left} & set(list_topics(settings)):
+        delete_topic(settings, topic)
 
 
 def _until(condition: Callable[[], Any], what: str) -> None:

@@ -49,9 +49,10 @@ def _update_twice(events: Events) -> Events:
 
 
 def _by_time(events: Events) -> Events:
-    """Of events of one moment the first comes last: nothing says which was later."""
-    times = events.committed_at.cast(pa.int64()).to_numpy()
-    return events.take(np.lexsort((-np.arange(len(events)), times)).tolist())
+    """Updates of one moment are in an order that nothing tells: here the first comes last."""
+    happened = list(zip(events.op, events.committed_at.to_pylist(), strict=True))
+    moments = np.cumsum([True] + [one != next_ or one[0] != "u" for one, next_ in pairwise(happened)])
+    return events.take(np.lexsort((-np.arange(len(events)), moments)).tolist())
 
 
 def _ignoring(op: str) -> Twist:

@@ -150,7 +150,9 @@ def _told(report: TableReport) -> str:
 
 
 def _noticed(scene: Scene, ask: Ask) -> str:
-    """By `lake verify`; then by what is written down of rows and events, as in every situation."""
+    """By the stream, which stops; by `lake verify`; by what is written down of rows and events, as in any situation."""
+    if stopped := scene.until_applied(ROUND):
+        return f"the stream stops: {stopped}"
     source = scene.source(ROUND)
     mirror, changelog = (f'iceberg.{NAMESPACE}."{name.split(".")[1]}"' for name in (source.mirror, source.changelog))
     told = _told(_report(scene))

@@ -17,6 +17,7 @@ from catalog.readers import duckdb_connection
 from catalog.removal import drop_from_lake
 from catalog.settings import Settings
 from catalog.source import SourceTable
+from catalog.verification.barrier import pass_barrier, topic_targets
 from conformance.situation import HAS_READ, Row, Situation
 from connectors.inspection import list_topics
 from connectors.setup import ensure_connector
@@ -128,6 +129,19 @@ class Scene:
         name = self.name(situation)
         _until(lambda: self._state(name) == "stopped", f"{situation.name}: the table stops")
         return str(self.state(situation)["reason"])
+
+    def until_applied(self, situation: Situation) -> str:
+        """Wait until all that committed is applied, or its table stops; the reason. Raises VerificationError."""
+        topic = self.source(situation).topic(self.settings.topic_prefix)
+        pass_barrier(self.settings, time.monotonic() + WAIT_SECONDS)
+        end = topic_targets(self.settings, [topic])[topic][0]
+
+        def applied() -> bool:
+            state = self.state(situation)
+            return state.get("state") == "stopped" or state.get("position", {}).get("0", 0) >= end
+
+        _until(applied, f"{situation.name}: its changes are applied")
+        return str(self.state(situation).get("reason") or "")
 
     def until_set_aside(self, situation: Situation) -> None:
         """Wait until the records that must be are in the quarantine. Raises VerificationError."""

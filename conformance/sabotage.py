@@ -47,7 +47,7 @@ ROUND = Situation(
         """begin; update @table set label = 'first' where id = 1; update @table set label = 'second' where id = 1;
         commit""",
         "delete from @table where id = 2",
-        "update @table set id = 30 where id = 3",
+        f"update @table set id = 30, body = {LONG} where id = 3",
         "update @table set label = 'other' where id = 4",
         "insert into @table values (50)",
     ),

@@ -16,6 +16,8 @@ Outcome = Literal["created", "updated", "unchanged"]
 START_SECONDS = 120.0
 SETTLED_SECONDS = 1.5
 """How long everything must be RUNNING: Connect shows the state from before an update until the tasks have restarted."""
+UNCONVERTIBLE = re.compile(r"Failed to properly convert data value for '(.+)\.[^.]+'")
+"""What Debezium says of a value that it cannot write: table and column."""
 SLOT_GONE = ("no longer available on the server", "slot does not exist", "Failed to validate the replication slot")
 
 
@@ -44,6 +46,12 @@ def captured_tables(settings: Settings) -> set[str]:
     present = Worker(settings).configuration(settings.connector) or {}
     listed = present.get("table.include.list", "")
     return {re.sub(r"\\(.)", r"\1", name) for name in listed.split(",") if name}
+
+
+def failure(settings: Settings) -> ComponentError | None:
+    """Why the registered connector failed, in one line; None when it did not."""
+    status = Worker(settings).status(settings.connector)
+    return _failure(settings, status, _cause(_trace(status))) if _state(status) == "FAILED" else None
 
 
 def start_over(settings: Settings) -> None:
@@ -82,7 +90,7 @@ def _wait_running(worker: Worker, settings: Settings) -> None:
             running_since = None
         if state == "FAILED":
             if restarted or _slot_gone(_trace(status)):
-                raise _failure(settings, status)
+                raise _failure(settings, status, _trace(status))
             restarted = True
             worker.restart_failed(settings.connector)
             time.sleep(1.0)
@@ -110,22 +118,28 @@ def _trace(status: dict[str, Any] | None) -> str:
     return "\n".join(part["trace"] for part in parts if part.get("trace"))
 
 
+def _cause(trace: str) -> str:
+    """The last cause of a trace, or its first line."""
+    causes = [line for line in trace.splitlines() if line.startswith("Caused by: ")]
+    return causes[-1].removeprefix("Caused by: ").split(": ", 1)[-1] if causes else trace.partition("\n")[0]
+
+
 def _slot_gone(trace: str) -> bool:
     return any(sign in trace for sign in SLOT_GONE)
 
 
-def _failure(settings: Settings, status: dict[str, Any] | None) -> ComponentError:
+def _failure(settings: Settings, status: dict[str, Any] | None, told: str) -> ComponentError:
     trace = _trace(status)
     if _slot_gone(trace):
         return ComponentError(
             f"connector {settings.connector} has offsets, but its replication slot {settings.slot} is gone or moved on,"
-            f" so changes are missing between them\n{trace}",
+            f" so changes are missing between them\n{told}",
             remedy="scripts/lake connect reset forgets the offsets and copies every table anew",
         )
-    return ComponentError(
-        f"connector {settings.connector} failed\n{trace}",
-        remedy="mend what the last 'Caused by' names, then scripts/setup-connectors.sh; scripts/lake logs connect",
-    )
+    remedy = "mend what the last 'Caused by' names, then scripts/setup-connectors.sh; scripts/lake logs connect"
+    if found := UNCONVERTIBLE.search(trace):
+        remedy = f"correct the value in Postgres; lake remove {found[1]}, then lake add {found[1]} copies it anew"
+    return ComponentError(f"connector {settings.connector} failed\n{told}", remedy=remedy)
 
 
 def _wait_stopped(worker: Worker, settings: Settings) -> None:

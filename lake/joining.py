@@ -108,11 +108,13 @@ def wait_running(settings: Settings, tables: list[str], say: Say) -> dict[str, s
 def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
     """Take tables, (schema, name), out of publication, stream, connector and Kafka once all their changes are applied.
 
-    The stream keeps them until then, also one that starts anew. What broke off is finished by calling it again. Raises
-    SourceError and ComponentError.
+    The stream keeps them until then, also one that starts anew. A connector that failed brings no more changes: they
+    leave as they are, which is how it gets past a record of theirs that it cannot write. What broke off is finished by
+    calling it again. Raises SourceError and ComponentError.
     """
     from connectors.inspection import list_topics
     from connectors.publication import withdraw
+    from connectors.registration import failure
     from connectors.source import published_tables
     from connectors.topics import delete_topic
     from streaming.requests import Request, draining, pending, submit
@@ -128,7 +130,8 @@ def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
     joining = {request.table for request in pending(settings) if request.kind == "hold"}
     last, topics = draining(settings) - stopped - joining, list_topics(settings)
     flowing = [source for source in sources if source.topic(settings.topic_prefix) in topics]
-    _wait_applied(settings, [source for source in flowing if source.qualified in last])
+    if failure(settings) is None:
+        _wait_applied(settings, [source for source in flowing if source.qualified in last])
     say("waiting for the stream to let go")
     _release(settings, [source.qualified for source in sources])
     say("connector and topics")

@@ -109,20 +109,27 @@ def down(
 def status(as_json: Json = False) -> None:
     """Show every component and every table. Exit code 1 when something is not well."""
     from catalog.verified import kept
+    from connectors.registration import failure
     from lake.stack_view import read_stream, render_components, render_logins, render_tables, render_verified
     from stack import control
 
     settings = load_settings()
     components, stream, verified = control.states(settings), read_stream(settings), kept(settings.state_dir)
+    is_asked = any(state.name == "connect" and state.healthy for state in components)
+    failed = failure(settings) if is_asked else None
     if as_json:
-        print_json({"components": [asdict(state) for state in components], "stream": stream, "verified": verified})
+        described = [asdict(state) for state in components]
+        told = str(failed) if failed else None
+        print_json({"components": described, "connector": told, "stream": stream, "verified": verified})
     else:
         console.print(render_components(components))
+        if failed:
+            console.print(str(failed), style="bold red", markup=False, highlight=False)
         console.print(render_logins(settings, [state.name for state in components if state.pid]))
         console.print(render_tables(stream))
         console.print(render_verified(verified, datetime.now(UTC)))
     stopped = [name for name, table in (stream or {}).get("tables", {}).items() if table.get("state") == "stopped"]
-    if stopped or not all(state.healthy for state in components):
+    if stopped or failed or not all(state.healthy for state in components):
         raise typer.Exit(1)
 
 

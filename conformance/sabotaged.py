@@ -7,7 +7,7 @@ but `conformance.sabotage` starts it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from streaming import realtime, table
 from streaming.changelog import Changelog
 from streaming.differences import Part
 from streaming.envelope import Decoded, Events
+from streaming.files import MirrorFile
 from streaming.folding import Change
+from streaming.marking import Touched
 from streaming.mirror import Mirror
 
 NAMED = {bug.name: bug for bug in BUGS}
@@ -50,7 +52,7 @@ class Saboteur:
 
     def wrap_table(self) -> None:
         """Events on their way to changelog and mirror, and the marks on old rows."""
-        decode, append, apply, marked = table.decode, Changelog.append, Mirror.apply, Mirror._marked
+        decode, append, apply, touched = table.decode, Changelog.append, Mirror.apply, Mirror._touched
 
         def decode_twisted(records: pa.Table, source: SourceTable, **options: Any) -> Decoded:
             decoded = decode(records, source, **options)
@@ -66,12 +68,12 @@ class Saboteur:
         def apply_twisted(mirror: Mirror, events: Events, position: Position) -> None:
             apply(mirror, self.twisted("mirror", mirror.source, events), position)
 
-        def not_marked(mirror: Mirror, change: Change, files: Any) -> Any:
-            return [] if self.is_planted("marks", mirror.source) else marked(mirror, change, files)
+        def nothing_touched(mirror: Mirror, change: Change, files: Iterable[MirrorFile]) -> Touched:
+            return Touched() if self.is_planted("marks", mirror.source) else touched(mirror, change, files)
 
         _replace(table, decode=decode_twisted)
         _replace(Changelog, append=append_twisted)
-        _replace(Mirror, apply=apply_twisted, _marked=not_marked)
+        _replace(Mirror, apply=apply_twisted, _touched=nothing_touched)
 
     def wrap_windows(self) -> None:
         """What went from the watched mirror is not taken out of the real-time tables."""

@@ -47,7 +47,7 @@ IN_AN_EPOCH = [
 
 @pytest.fixture
 def crash(stack):
-    """Runs the streaming job in the place of the stack's own until it kills itself at a step."""
+    """Runs the streaming job until it kills itself at a step, in the place of the stack's own, which stays stopped."""
     supervisor = Supervisor(stack.settings)
 
     def run(module: str, owner: str, method: str, when: str, which: int, change) -> None:
@@ -59,37 +59,49 @@ def crash(stack):
             )
             try:
                 change()
-                assert job.wait(120) == -9, "it reached the step"
+                assert job.wait(120) == -9, f"it reached the step {when} {owner}.{method}"
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(job.pid, signal.SIGKILL)  # its Java process, which holds the port of the Spark UI
                 job.wait()
-        supervisor.start_program("stream")
 
     yield run
     supervisor.start_program("stream")
 
 
-@pytest.mark.parametrize(("module", "owner", "method", "when"), IN_AN_EPOCH)
-def test_a_crash_inside_an_epoch(stack, crash, module: str, owner: str, method: str, when: str):
-    crash(module, owner, method, when, 1, lambda: stack.traffic(150, seed=41))
-    report = stack.verified(*MAIN, seconds=180)
-    assert sum(table.duplicate_events for table in report.tables) == 0
+@pytest.fixture
+def recovered(stack):
+    """Starts the stack's own streaming job after a crash, which must end with equal tables."""
+
+    def check() -> None:
+        Supervisor(stack.settings).start_program("stream")
+        report = stack.verified(*MAIN, seconds=180)
+        assert sum(table.duplicate_events for table in report.tables) == 0
+
+    return check
+
+
+def test_crashes_inside_epochs(stack, crash, recovered):
+    """One after the other: each job has the crash before it to recover from, and further changes."""
+    for module, owner, method, when in IN_AN_EPOCH:
+        crash(module, owner, method, when, 1, lambda: stack.traffic(150, seed=41))
+    recovered()
 
 
 @pytest.mark.parametrize(("method", "when", "which"), [("append_copied", "after", 2), ("finish_copy", "before", 1)])
-def test_a_crash_inside_an_initial_copy(stack, crash, method: str, when: str, which: int):
+def test_a_crash_inside_an_initial_copy(stack, crash, recovered, method: str, when: str, which: int):
     generation = stack.table("public.trips")["generation"]
     crash("mirror", "Mirror", method, when, which, lambda: start_over(stack.settings))
+    Supervisor(stack.settings).start_program("stream")
     stack.until(lambda: stack.table("public.trips").get("generation", 0) > generation, "the copy is whole")
-    report = stack.verified(*MAIN, seconds=180)
-    assert sum(table.duplicate_events for table in report.tables) == 0
+    recovered()
 
 
 def test_a_crash_inside_a_resync(stack, crash):
     """The changelog has the new generation, the mirror not yet: the request is still there and is done again."""
     request = Request("resync", "public.trips")
     crash("iceberg", "IcebergTable", "overwrite", "before", 1, lambda: submit(stack.settings, request))
+    Supervisor(stack.settings).start_program("stream")
     done = stack.until(lambda: answer(stack.settings, request), "the resync is done")
     assert done["rows"] == stack.source("select count(*) from trips")[0][0]
     stack.traffic(50, seed=42)

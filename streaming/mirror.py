@@ -218,6 +218,6 @@ class Mirror(TableWriter):
 
 def _cut(rows: pa.Table) -> list[pa.Table]:
     """Rows in pieces of about PIECE_BYTES; none of no rows."""
-    count = -(-rows.nbytes // PIECE_BYTES)
-    ends = [len(rows) * place // max(count, 1) for place in range(count + 1)]
+    count = max(1, -(-rows.nbytes // PIECE_BYTES))
+    ends = [len(rows) * place // count for place in range(count + 1)]
     return [rows.slice(start, end - start) for start, end in pairwise(ends) if end > start]

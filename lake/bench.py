@@ -59,6 +59,8 @@ def apply(
     [bold]lake bench apply --hard --rows 1000000[/]  what a table costs that has everything against it
     [bold]lake bench apply --cluster 2 --writers lookup,tasks,merge-v3 --changes 300000[/]  driver, tasks and MERGE
     """
+    if hard and workers:
+        raise ConfigurationError("--hard is measured in the driver alone", remedy="leave --cluster out")
     if hard:
         _apply_hard(_number(rows.split(",")[0]), files, changes, rounds, as_json)
     from bench.apply import compare

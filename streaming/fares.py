@@ -64,7 +64,7 @@ def _by_group(groups: np.ndarray, fares: np.ndarray) -> dict[int, tuple[float, f
     order = np.argsort(groups, kind="stable")
     found, starts = np.unique(groups[order], return_index=True)
     usual = {}
-    for group, members in zip(found, np.split(fares[order], starts[1:]), strict=True):
+    for group, members in zip(found, np.split(fares[order], starts)[1:], strict=True):
         if len(members) >= FARE.at_least:
             median = float(np.median(members))
             spread = _DEVIATION * float(np.median(np.abs(members - median)))

@@ -117,3 +117,10 @@ def test_what_nobody_corrects_is_over_after_a_while():
     assert Watched().look(held=[raised("trip_id 1", 52.0)], now=NOW + FARE_STANDS) == ({}, set())
     later = NOW + FARE_STANDS + FARE_STANDS
     assert Watched().look(held=[raised("trip_id 1", 52.0)], now=later) == ({}, {"trip_id 1"})
+
+
+def test_a_mirror_that_was_emptied_tells_of_no_fare():
+    watched = Watched()
+    watched.fares = FareWatch(Measures(WATCHED, watched.store, FileCache(1 << 20)), watched.store)
+    watched.fares.learn(View(2, Position("topic"), {}))
+    assert watched.look(Part(watched.file((900, 161, SHORT, Decimal(70))), None, 1)) == ({}, set())

@@ -73,6 +73,8 @@ class Fold:
         if self.truncated is not None:
             inside += f" and {PLACE} > {self.truncated}"
         events = f"(select *, {PLACE} as place from {CATALOG}.{quoted_name(self.changelog, quote)} where {inside})"
+        if not self.key:
+            return f"select {images} from {events} e where e.op in ('r', 'c')"
         last = f"(select {named}, max(place) as place from {events} a group by {numbers})"
         return (
             f"select {images} from {events} e join {last} l on {matched} and e.place = l.place"

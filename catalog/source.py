@@ -13,9 +13,9 @@ import psycopg
 import pyarrow as pa
 
 from catalog.errors import SourceError, UnsupportedTypeError
+from catalog.options import PLAIN, Options, Rule, TableOptions
 from catalog.pseudonyms import pseudonym_length
 from catalog.types import ColumnType, column_type
-from catalog.withheld import Rule, Withheld
 
 NAMESPACE = "taxi_cdc"
 PUBLISHED_INSIDE = ("heartbeat", "signal")
@@ -46,7 +46,7 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """One published table: `key` holds the primary key's column names in key order.
+    """One published table: `key` holds the primary key's column names in key order, none where rows are only added.
 
     `past` are columns that were dropped since the lake first saw the table; Postgres does not tell them. `oid` tells a
     table that was made again, `file` one that was rewritten; 0 where it is not known.
@@ -168,13 +168,13 @@ def read_source_tables(
     publication: str,
     refused: dict[str, SourceError] | None = None,
     *,
-    withheld: Withheld | None = None,
+    options: Options | None = None,
     leaving: Collection[str] = (),
 ) -> tuple[SourceTable, ...]:
     """Every table of the publication but the service tables, by name. Raises SourceError when there is none.
 
     A table that cannot be mirrored raises SourceError too, or is put into `refused` by its name and left out.
-    `withheld` columns are not read; tables `leaving` (`schema.table`) count as published.
+    `options` are those that tables joined with; tables `leaving` (`schema.table`) count as published.
     """
     asked = {"publication": publication, "inside": list(PUBLISHED_INSIDE), "leaving": list(leaving)}
     found = connection.execute(_TABLES, asked).fetchall()
@@ -187,7 +187,7 @@ def read_source_tables(
     taken = {f"{NAMESPACE}.quarantine": "the lake's quarantine"}
     for schema, name, *facts in found:
         try:
-            table = _read_table(connection, schema, name, (withheld or {}).get(f"{schema}.{name}", {}), *facts)
+            table = _read_table(connection, schema, name, (options or {}).get(f"{schema}.{name}", PLAIN), *facts)
             take_names(table, taken)
             tables.append(table)
         except SourceError as reason:
@@ -212,18 +212,19 @@ def _read_table(
     connection: psycopg.Connection[Any],
     schema: str,
     name: str,
-    withheld: Mapping[str, Rule],
+    options: TableOptions,
     identity: str,
     immediate: bool,
     oid: int,
     file: int,
 ) -> SourceTable:
     columns, key = read_columns(connection, schema, name), read_key(connection, schema, name)
-    columns = without_withheld(f"{schema}.{name}", columns, withheld)
-    if not key:
+    columns = without_withheld(f"{schema}.{name}", columns, options.columns)
+    if not key and not options.append_only:
         raise SourceError(
             f"table {schema}.{name} has no primary key, so its rows cannot be told apart",
-            remedy=f"ALTER TABLE {schema}.{name} ADD PRIMARY KEY (…), or take it out of the publication",
+            remedy=f"ALTER TABLE {schema}.{name} ADD PRIMARY KEY (…); lake add {schema}.{name} --append-only if it is a"
+            " log; or take it out of the publication",
         )
     if not immediate:
         raise SourceError(

@@ -80,11 +80,11 @@ select {", ".join([*images, *facts])} from versions where op in ('r', 'c', 'u')"
 
 
 def versions_of(mirror: Table) -> Versions | None:
-    """The versions of a mirror's rows; None for a table that is no mirror."""
+    """The versions of a mirror's rows; None for a table that is no mirror, or whose rows no key tells apart."""
     saved = mirror.properties.get(SOURCE_PROPERTY)
-    if saved is None:
+    source = SourceTable.from_json(saved) if saved else None
+    if source is None or not source.key:
         return None
-    source = SourceTable.from_json(saved)
     return Versions(source.changelog, source.key, tuple(field.name for field in mirror.schema().fields))
 
 

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from catalog.errors import VerificationError
+from catalog.options import PLAIN, TableOptions, note_options
 from catalog.readers import duckdb_connection
 from catalog.removal import drop_from_lake
 from catalog.settings import Settings
@@ -50,6 +51,7 @@ class Scene:
         with self._session() as session:
             session.execute(f"create schema {self.schema}; grant usage on schema {self.schema} to {REPLICATION_ROLE}")
         for situation in self.situations:
+            note_options(self.settings, self.name(situation), TableOptions(append_only=situation.append_only))
             self.execute(situation, situation.setup)
             self.execute(situation, (f"grant select on @table to {REPLICATION_ROLE}", *situation.before))
         names = ", ".join(self._quoted(situation) for situation in self.situations)
@@ -193,6 +195,7 @@ def forget(settings: Settings, schema: str, tables: Iterable[SourceTable]) -> No
     ensure_connector(settings)
     for table in left:
         drop_from_lake(settings, table)
+        note_options(settings, table.qualified, PLAIN)
     for topic in {table.topic(settings.topic_prefix) for table in left} & set(list_topics(settings)):
         delete_topic(settings, topic)
 

@@ -24,7 +24,8 @@ class Situation:
     source are equal. `ops` are the changelog's operations in topic order; None where they are not what it is about.
     `stops` is a part of the reason for which the stream must stop the table; `lake resync` then leads to `rows`.
     `refused` is a part of the reason for which it must never join. `set_aside` are parts of the reasons for which
-    records must be in the quarantine, in topic order: Postgres has rows then that the lake cannot hold.
+    records must be in the quarantine, in topic order: Postgres has rows then that the lake cannot hold. `append_only`
+    tables join with the option of this name.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Situation:
     refused: str = ""
     set_aside: tuple[str, ...] = ()
     slow: bool = False
+    append_only: bool = False
 
     @property
     def table_name(self) -> str:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from catalog.options import PLAIN, Manner, read_options
 from catalog.pseudonyms import mask_property
 from catalog.settings import Settings
-from catalog.withheld import Manner, read_withheld
 
 TEMPLATE = Path(__file__).parent / "connector.json"
 SECRETS_FILE = "connect-secrets.properties"
@@ -48,9 +48,13 @@ def connector_configuration(settings: Settings, tables: Sequence[tuple[str, str]
 
 def _columns(settings: Settings, tables: Sequence[tuple[str, str]], manners: Sequence[Manner]) -> str:
     """The connector's list of columns that are withheld in these manners."""
-    noted = read_withheld(settings)
-    rules = [(*table, *each) for table in tables for each in sorted(noted.get(".".join(table), {}).items())]
-    names = [(schema, table, column) for schema, table, column, rule in rules if rule.manner in manners]
+    noted = read_options(settings)
+    names = [
+        (*table, column)
+        for table in tables
+        for column, rule in sorted(noted.get(".".join(table), PLAIN).columns.items())
+        if rule.manner in manners
+    ]
     return ",".join("\\.".join(map(_literal, name)) for name in names)
 
 

@@ -74,7 +74,7 @@ def _key(relation: Relation, place: str) -> Iterator[Finding]:
         yield Finding(
             name, "fail", f"its key holds {', '.join(lacking)}, generated, which logical decoding leaves out", mend
         )
-    if relation.key:
+    if relation.key or relation.append_only:
         return
     if relation.unique_index and relation.kind == "r":
         index = sql.Identifier(relation.unique_index).as_string()
@@ -87,6 +87,7 @@ def _key(relation: Relation, place: str) -> Iterator[Finding]:
             f"ALTER TABLE {place} ADD PRIMARY KEY (…);  -- or, rewriting the table under an exclusive lock:\n"
             f"ALTER TABLE {place} ADD COLUMN row_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;"
         )
+    mend += f"\n-- or, for a log whose rows are only added: lake add {name} --append-only"
     yield Finding(name, "fail", "no primary key, so its rows cannot be told apart", mend)
 
 

@@ -75,7 +75,7 @@ class Relation:
     `is_open` says that this role may look into its schema, otherwise columns and key are unknown; `is_readable` that
     the role that is to read it may. `rows` is an estimate, None before the first ANALYZE; `without_full_identity`
     names the parts, schema and name, that lack it: the table itself or partitions. `unique_columns` might be its key;
-    `unique_index` names their index unless a constraint has it.
+    `unique_index` names their index unless a constraint has it. `append_only` is what it was or is asked to be.
     """
 
     schema: str
@@ -98,6 +98,7 @@ class Relation:
     unique_index: str | None
     columns: tuple[SourceColumn, ...] = ()
     key: tuple[str, ...] = ()
+    append_only: bool = False
 
     @property
     def qualified(self) -> str:

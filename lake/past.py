@@ -65,7 +65,9 @@ def _life(settings: Settings, table: str, key: Sequence[str], limit: int, as_jso
     loaded = load_table(iceberg_catalog(settings), table)
     versions, name = versions_of(loaded), ".".join(loaded.name())
     if versions is None:
-        raise HistoryError(f"{name} follows no source table: no changes of it are known", remedy=f"lake diff {name} …")
+        raise HistoryError(
+            f"no key tells the rows of {name} apart by source and changelog", remedy=f"lake diff {name} …"
+        )
     with duckdb_connection(settings) as reader:
         events = row_life(reader, versions, parse_key(versions.key, key))
     if as_json:

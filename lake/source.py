@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from catalog.errors import ConfigurationError
+from catalog.options import PLAIN, note_options, read_options
 from catalog.settings import Settings, load_settings
 from catalog.source import SourceTable
-from catalog.withheld import read_withheld, withhold
 from lake.app import app
+from lake.options import Wishes, as_asked, options_of, wishes
 from lake.stack import console
-from lake.withholding import Wishes, kept, wishes, withheld_of
 
 if TYPE_CHECKING:
     from catalog.finding import Finding
@@ -37,8 +37,8 @@ def examine(settings: Settings, dsn: str, patterns: list[str] | None) -> list[Fi
     from connectors.survey import matching
 
     seen = look(settings, None if dsn == OWN else dsn)
-    withheld = read_withheld(settings) if dsn == OWN else {}
-    relations = kept(matching(seen.relations, patterns or ["*.*"]), withheld)
+    options = read_options(settings) if dsn == OWN else {}
+    relations = as_asked(matching(seen.relations, patterns or ["*.*"]), options)
     return findings(seen, relations, settings.publication, wanted=bool(patterns))
 
 
@@ -64,19 +64,23 @@ def add(
         list[str] | None,
         typer.Option(help="COLUMN=null: it is there and null in every row. COLUMN=hash: it holds pseudonyms."),
     ] = None,
+    append_only: Annotated[
+        bool, typer.Option("--append-only", help="Tables without a primary key join too, as logs of added rows.")
+    ] = False,
 ) -> None:
     """Let tables of the source join while everything runs: publication, connector, topic and lake.
 
     Rows that are there are copied, nothing that is written meanwhile is lost, and the other tables go on. A pattern
     takes what can be mirrored and names what cannot, with the SQL that mends it (exit code 1). Adding again is
-    harmless. A pseudonym is a hash of a text and of a secret key: the same text has the same one in every table.
+    harmless. A pseudonym is a hash of a text and of a secret key: the same text has the same one in every table. An
+    update or a delete of a table that joined with --append-only stops it, loudly; a truncate empties it.
 
     lake add inventory.items        lake add 'inventory.*' customers --exclude notes --mask email=null
     """
     from lake.joining import join, wait_running
 
     settings = load_settings()
-    chosen, refused = _chosen(settings, tables, wishes(exclude or [], mask or []))
+    chosen, refused = _chosen(settings, tables, wishes(exclude or [], mask or [], append_only=append_only))
     _show(refused)
     if not chosen:
         raise typer.Exit(1)
@@ -120,13 +124,13 @@ def remove(
     for schema, name in chosen:
         gone = drop_from_lake(settings, SourceTable(schema, name, (), (), full_identity=False)) if drop else []
         if drop:
-            withhold(settings, f"{schema}.{name}", {})
+            note_options(settings, f"{schema}.{name}", PLAIN)
         kept = f"deleted {' and '.join(gone)}" if drop else "its mirror and changelog stay in the lake"
         console.print(f"[green]✓[/] [bold]{schema}.{name}[/] left; {kept}")
 
 
 def _chosen(settings: Settings, patterns: list[str], wished: Wishes) -> tuple[list[Relation], list[Finding]]:
-    """The tables that can join, and why others cannot; what is withheld of them is noted.
+    """The tables that can join, and why others cannot; their options are noted.
 
     Raises ConfigurationError where a pattern names nothing, or a wish cannot be granted.
     """
@@ -134,8 +138,8 @@ def _chosen(settings: Settings, patterns: list[str], wished: Wishes) -> tuple[li
     from connectors.survey import matching
 
     seen = look(settings, None)
-    withheld = withheld_of(settings, matching(seen.relations, patterns), wished)
-    seen = replace(seen, relations=kept(seen.relations, withheld))
+    options = options_of(settings, matching(seen.relations, patterns), wished)
+    seen = replace(seen, relations=as_asked(seen.relations, options))
     named = matching(seen.relations, [pattern for pattern in patterns if "*" not in pattern])
     for pattern in patterns:
         if not matching(seen.relations, [pattern]):
@@ -146,7 +150,7 @@ def _chosen(settings: Settings, patterns: list[str], wished: Wishes) -> tuple[li
     for relation in matching(seen.relations, patterns):
         problems = list(obstacles(relation, clashing, seen.server.role))
         if not problems:
-            withhold(settings, relation.qualified, withheld[relation.qualified])
+            note_options(settings, relation.qualified, options[relation.qualified])
             chosen.append(relation)
         elif relation in named or not not_a_table(relation):
             refused += problems

@@ -143,6 +143,10 @@ def read_stream(settings: Settings) -> dict[str, Any] | None:
     return {**written, "age_seconds": round(stream_age_seconds(written), 1)}
 
 
+def _state(table: dict[str, Any]) -> str:
+    return f"{table.get('state', '')}{', append-only' if table.get('append_only') else ''}"
+
+
 def render_tables(stream: dict[str, Any] | None) -> RenderableType:
     """The mirrored tables as the streaming job last described them."""
     if stream is None:
@@ -154,7 +158,7 @@ def render_tables(stream: dict[str, Any] | None) -> RenderableType:
         stopped = each.get("state") == "stopped"
         table.add_row(
             name,
-            Text(str(each.get("state", "")), style="bold red" if stopped else "green"),
+            Text(_state(each), style="bold red" if stopped else "green"),
             f"{each.get('rows_applied') or 0:,}",
             f"{each.get('quarantined') or 0:,}",
             str(each.get("lsn") or ""),

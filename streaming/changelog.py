@@ -59,11 +59,12 @@ class Changelog(TableWriter):
             "topic_partition": events.partition,
             "topic_offset": events.offset,
             "generation": pa.array(generations, pa.int32()),
-            "key": _struct(events.keys(source.key), pc.invert(truncate)),
             "before": _struct(events.before, known_before),
             "after": _struct(events.after, has_after),
             "unchanged": _unchanged(events),
         }
+        if source.key:
+            columns["key"] = _struct(events.keys(source.key), pc.invert(truncate))
         return pa.table(columns)
 
     def write(self, rows: pa.Table) -> list[tuple[int, WrittenFile]]:

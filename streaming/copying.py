@@ -130,7 +130,7 @@ class Copier:
                 continue
             rows += len(table)
             say(f"copying, {rows:,} rows so far")
-            ordered = table.sort_by([(name, "ascending") for name in source.key])
+            ordered = table.sort_by([(name, "ascending") for name in source.key]) if source.key else table
             written = self._lake.store.write_parquet(mirror.data_location, shaped(ordered, mirror.arrow_schema))
             mirror_files.append(mirror.data_file(written))
             copied = _copied_rows(ordered, source, point, generation)
@@ -178,9 +178,10 @@ def _as_held(rows: pa.Table, source: SourceTable) -> pa.Table:
 def _copied_rows(rows: pa.Table, source: SourceTable, point: SourcePoint, generation: int) -> pa.Table:
     """Copied rows as rows of the changelog: op `r`, at no place of the topic."""
     images = [column.combine_chunks() for column in rows.columns]
-    keys = [rows[name].combine_chunks() for name in source.key]
     events = _events("r", len(rows), point, generation)
-    events = events.append_column("key", pa.StructArray.from_arrays(keys, names=list(source.key)))
+    if source.key:
+        keys = [rows[name].combine_chunks() for name in source.key]
+        events = events.append_column("key", pa.StructArray.from_arrays(keys, names=list(source.key)))
     return events.append_column("after", pa.StructArray.from_arrays(images, names=rows.column_names))
 
 

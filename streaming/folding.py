@@ -42,9 +42,11 @@ class Change:
 
 
 def fold(events: Events, key: tuple[str, ...]) -> Change:
-    """Fold events of one table, given in topic order, to one change per key."""
+    """Fold events of one table, given in topic order, to one change per key; without a key all rows are added."""
     cut = max((place for place, op in enumerate(events.op) if op == "t"), default=-1)
     events = events.slice(cut + 1)
+    if not key:
+        return _added(events, truncate=cut >= 0)
     keys = events.keys(key)
     numbers = key_numbers(keys)
     order = numbers.order()
@@ -53,6 +55,11 @@ def fold(events: Events, key: tuple[str, ...]) -> Change:
     gone = np.fromiter((events.op[place] == "d" for place in last), dtype=bool, count=last.size)
     upserts, missing = _rows(events, numbers, order, last[~gone])
     return Change(cut >= 0, keys.take(pa.array(last, pa.int64())), numbers.take(last), upserts, missing)
+
+
+def _added(events: Events, *, truncate: bool) -> Change:
+    nothing = KeyNumbers(np.zeros(0, dtype=np.int64), None)
+    return Change(truncate, pa.table({}), nothing, events.after)
 
 
 def _last_of_each(starts: np.ndarray) -> np.ndarray:

@@ -22,7 +22,10 @@ def keep_history_view(lake: Lake, mirror: IcebergTable, source: SourceTable) -> 
     """Make the view, or replace it where it was made of other columns than the mirror's present ones.
 
     A REST catalog that holds no views is told of in the log, and the table goes on.
+    Rows without a key have none.
     """
+    if not source.key:
+        return
     versions = Versions(source.changelog, source.key, tuple(mirror.arrow_schema.names))
     place, catalog = lake.place(versions.view), lake.catalog
     texts = {"spark": versions.sql("`"), "trino": versions.sql('"')}

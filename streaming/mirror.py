@@ -63,8 +63,8 @@ class Mirror(TableWriter):
         self._plan()
 
     def _plan(self) -> None:
-        first = self.source.key[0]
-        kind = self.source.arrow_schema.field(first).type
+        first = self.source.key[0] if self.source.key else None
+        kind = self.source.arrow_schema.field(first).type if first else pa.null()
         known = self.files
         self.files = {}
         for live in self.table.live_files(first, self.branch):
@@ -196,7 +196,7 @@ class Mirror(TableWriter):
 
     def _write_rows(self, rows: pa.Table) -> list[MirrorFile]:
         """Write rows in key order to data files, and hold their keys; in Spark's tasks where one file is too few."""
-        pieces = _cut(rows.sort_by([(name, "ascending") for name in self.source.key]))
+        pieces = _cut(rows.sort_by([(name, "ascending") for name in self.source.key]) if self.source.key else rows)
         if self._tasks and self._tasks.are_elsewhere and len(pieces) > 1:
             written = self._tasks.write_all(self.table.data_location, pieces)
         else:
@@ -207,6 +207,8 @@ class Mirror(TableWriter):
 
     def _added(self, written: WrittenFile, rows: pa.Table) -> MirrorFile:
         live, key = written_live(written, self.table.data_file(written)), rows.select(list(self.source.key))
+        if not self.source.key:
+            return MirrorFile(live, None, None, BitMap())
         first = key.column(0)
         ends = WantedRange(
             pa.chunked_array([first.slice(0, 1).combine_chunks(), first.slice(len(rows) - 1).combine_chunks()])

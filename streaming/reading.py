@@ -60,7 +60,7 @@ class Reader:
         )
         places = [self.names.index(name) for name in source.key]
         self._key_of: Callable[[tuple[Any, ...]], tuple[Any, ...]] = (
-            itemgetter(*places) if len(places) > 1 else lambda image: (image[places[0]],)
+            itemgetter(*places) if len(places) > 1 else lambda image: tuple(image[place] for place in places)
         )
 
     def read(self, row: int, key: bytes | None, value: bytes, rows: Rows) -> None:
@@ -83,7 +83,7 @@ class Reader:
             raise UnreadableError(f"unknown operation {op!r}")
         if facts[4] != "false":
             _check_marker(op, facts[4])
-        if key is None and op != "t":
+        if key is None and op != "t" and self.source.key:
             raise UnreadableError("missing key", key_readable=False)
         before, after = self._image(envelope.get("before")), self._image(envelope.get("after"))
         self._check_key(op, before, after)

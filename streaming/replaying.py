@@ -42,7 +42,8 @@ def replay(lake: Lake, stream: TableStream, quarantine: Quarantine) -> Outcome:
     records = mine.select(["topic_partition", "topic_offset", "key", "value"])
     records = records.rename_columns(["partition", "offset", "key", "value"])
     decoded = decode(records, stream.source, ignored=frozenset())
-    events = decoded.events.take([place for place, op in enumerate(decoded.events.op) if op != "t"])
+    applied = "curd" if stream.source.key else "cr"
+    events = decoded.events.take([place for place, op in enumerate(decoded.events.op) if op in applied])
     known, last = _changelog_facts(lake, stream, events)
     offsets = events.offset.to_pylist()
     position = stream.changelog.committed
@@ -61,7 +62,9 @@ def _changelog_facts(lake: Lake, stream: TableStream, events: Events) -> tuple[s
     """Which of the events' offsets the changelog holds, and the last offset at which each event's key changed."""
     if not len(events):
         return set(), []
-    keys = events.keys(stream.source.key).append_column("offset", events.offset.cast(pa.int64()))
+    keys = pa.table({"offset": events.offset.cast(pa.int64())})
+    for name in stream.source.key:
+        keys = keys.append_column(name, events.keys((name,))[name])
     wanted = lake.spark.createDataFrame(keys)
     log = lake.spark.table(f"{CATALOG}.{stream.source.changelog}")
     position = stream.changelog.committed
@@ -69,8 +72,8 @@ def _changelog_facts(lake: Lake, stream: TableStream, events: Events) -> tuple[s
     held = log.join(wanted, F.col("topic_offset") == F.col("offset"), "left_semi").select("topic_offset").collect()
     same = [F.col(f"key.{name}") == wanted[name] for name in stream.source.key]
     truncated = log.where("op = 't'").agg(F.max("topic_offset")).collect()[0][0]
-    found = log.join(wanted, same).groupBy("offset").agg(F.max("topic_offset").alias("last")).collect()
-    last = {row["offset"]: row["last"] for row in found}
+    found = log.join(wanted, same).groupBy("offset").agg(F.max("topic_offset").alias("last")) if same else None
+    last = {row["offset"]: row["last"] for row in (found.collect() if found else ())}
     latest = [max(filter(None, (last.get(offset), truncated)), default=None) for offset in events.offset.to_pylist()]
     return {row["topic_offset"] for row in held}, latest
 

@@ -8,6 +8,7 @@ import psycopg
 import structlog
 
 from catalog.errors import ComponentError, SourceError, TableStoppedError
+from catalog.options import read_options
 from catalog.settings import CATALOG, Settings
 from catalog.source import NAMESPACE, SourceTable, read_source_tables
 from catalog.tables.cdc import (
@@ -20,7 +21,6 @@ from catalog.tables.cdc import (
     create_table,
     mirror_schema,
 )
-from catalog.withheld import read_withheld
 from streaming.evolution import require_followable, statements
 from streaming.history_views import keep_history_view, make_room
 from streaming.iceberg import IcebergTable, Lake
@@ -57,9 +57,9 @@ class SourceSchemas:
 
     def _published(self, connection: psycopg.Connection, refused: dict[str, SourceError]) -> tuple[SourceTable, ...]:
         """What is published, and what was until a moment ago."""
-        withheld, leaving = read_withheld(self._settings), draining(self._settings)
+        options, leaving = read_options(self._settings), draining(self._settings)
         publication = self._settings.publication
-        return read_source_tables(connection, publication, refused, withheld=withheld, leaving=leaving)
+        return read_source_tables(connection, publication, refused, options=options, leaving=leaving)
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(self._settings.source_dsn("cdc"), connect_timeout=5, autocommit=True)

@@ -66,6 +66,7 @@ def _described(stream: TableStream) -> dict[str, Any]:
         "reason": "",
         "remedy": "",
         "topic": stream.topic,
+        "append_only": not stream.source.key,
         "position": {str(number): p.next_offset for number, p in position.partitions.items()},
         "lsn": position.lsn,
         "generation": position.generation,

@@ -87,6 +87,7 @@ class TableStream:
             records = _of_ranges(records, lacking)
         decoded = self._decode(records)
         self._set_aside(records, decoded.rejects, lacking)
+        self._require_added(decoded.events)
         position = _position(self.changelog)
         _refuse_regression(_from_position(decoded.events, position), position, self.name)
         read = _read_up_to(records, decoded.rejects)
@@ -133,6 +134,21 @@ class TableStream:
         for writer in (self.changelog, self.mirror):
             writer.catch_up()
         return True
+
+    def _require_added(self, events: Events) -> None:
+        """Without a key no row can be found again. Raises TableStoppedError."""
+        changes = [place for place, op in enumerate(events.op) if op in "ud"]
+        if self.source.key or not changes:
+            return
+        unseen = events.take(changes).take(np.flatnonzero(~_seen(events.take(changes), _resync(self.mirror))).tolist())
+        if len(unseen):
+            what, again = "updated" if unseen.op[0] == "u" else "deleted", f"lake resync {self.name} copies it anew"
+            raise TableStoppedError(
+                self.name,
+                f"it joined append-only, and {len(unseen)} rows were changed: the first was {what} by transaction"
+                f" {unseen.transaction_id[0].as_py()}",
+                remedy=f"{again}; or lake remove {self.name} --drop, ALTER TABLE … ADD PRIMARY KEY (…), lake add it",
+            )
 
     def _set_aside(self, records: pa.Table, rejects: Sequence[Reject], ranges: Sequence[OffsetRange]) -> None:
         resync = _resync(self.mirror)

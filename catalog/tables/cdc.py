@@ -58,12 +58,13 @@ def changelog_schema(source: SourceTable) -> pa.Schema:
     """Event fields, then the structs `key`, `before` and `after`, and the columns that an update left out of `after`.
 
     `unchanged` names columns whose stored-out-of-line (TOAST) value an update did not touch: without full identity
-    their null in `after` says nothing. It is null elsewhere.
+    their null in `after` says nothing. It is null elsewhere. A table whose rows are only added has no `key`.
     """
     image = pa.struct([field.with_nullable(True) for field in source.arrow_schema])
     key = pa.struct([source.arrow_schema.field(name).with_nullable(True) for name in source.key])
-    images = [pa.field("key", key), pa.field("before", image), pa.field("after", image)]
-    return pa.schema([*_EVENT_FIELDS, *images, pa.field("unchanged", pa.list_(pa.string()))])
+    keys = [pa.field("key", key)] if source.key else []
+    images = [pa.field("before", image), pa.field("after", image)]
+    return pa.schema([*_EVENT_FIELDS, *keys, *images, pa.field("unchanged", pa.list_(pa.string()))])
 
 
 def spark_type(arrow: pa.DataType) -> str:

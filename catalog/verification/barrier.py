@@ -16,11 +16,11 @@ import psycopg
 from catalog.access import kafka_client
 from catalog.errors import ComponentError, SourceError, VerificationError
 from catalog.history import lsn_number
+from catalog.options import read_options
 from catalog.pseudonyms import KEY_SETTING
 from catalog.settings import Settings
 from catalog.source import SourceTable, read_source_tables
 from catalog.visibility import PostgresSnapshot
-from catalog.withheld import read_withheld
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, TopicPartition
@@ -64,7 +64,7 @@ def source_point(settings: Settings) -> Iterator[SourcePoint]:
         row = connection.execute("select pg_export_snapshot(), pg_current_snapshot()::text, now()").fetchone()
         assert before is not None and row is not None
         refused: dict[str, SourceError] = {}
-        tables = read_source_tables(connection, settings.publication, refused, withheld=read_withheld(settings))
+        tables = read_source_tables(connection, settings.publication, refused, options=read_options(settings))
         visible = PostgresSnapshot.parse(row[1])
         yield SourcePoint(connection, row[0], visible, lsn_number(before[0]), row[2], tables, refused)
 

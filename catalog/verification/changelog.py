@@ -10,6 +10,7 @@ from catalog.errors import VerificationError
 from catalog.verification.barrier import SourcePoint
 from catalog.verification.comparison import shown
 from catalog.verification.coverage import Pinned
+from catalog.verification.multiset import unlike
 from catalog.verification.staging import STAGED, at_snapshot, lake_columns, lake_values, quoted
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _PARTITION = 1 << 48
 _PLACE = f"coalesce(topic_partition::bigint * {_PARTITION} + topic_offset, -1)"
 """An event's place as one number; copies made without Kafka come first."""
 _ANY_PLACE = -2
+SHOWN = 20
 _UNKNOWN = '"lake unknown"'
 
 
@@ -40,21 +42,43 @@ class Replay:
 
 def replay_changelog(connection: DuckDBPyConnection, pinned: Pinned) -> Replay:
     """Fold the changelog up to the mirror's position and compare the result with the staged mirror."""
-    keys = [quoted(name) for name in pinned.source.key]
     inside = _inside(pinned)
-    connection.execute(
-        f"CREATE OR REPLACE TABLE scratch.places AS SELECT {', '.join(f'key.{k} AS {k}' for k in keys)},"
-        f" max({_PLACE}) AS place, count(*) AS events FROM {_changelog(pinned)} WHERE {inside} AND op <> 't'"
-        f" AND {_PLACE} > {_last_truncate(connection, pinned)} GROUP BY ALL"
-    )
     counted = connection.execute(
         f"SELECT count(*), count(topic_offset) - count(DISTINCT CASE WHEN topic_offset IS NOT NULL THEN {_PLACE} END)"
         f" FROM {_changelog(pinned)} WHERE {inside}"
     ).fetchone()
     assert counted is not None
-    connection.execute(f"CREATE OR REPLACE VIEW scratch.folded AS {_folded(pinned, keys)}")
-    differing, examples = _differing(connection, pinned)
+    begins = f"{inside} AND {_PLACE} > {_last_truncate(connection, pinned)}"
+    differing, examples = (_folded_differs if pinned.source.key else _added_differs)(connection, pinned, begins)
     return Replay(int(counted[0]), int(counted[1]), differing, examples)
+
+
+def _folded_differs(
+    connection: DuckDBPyConnection, pinned: Pinned, begins: str
+) -> tuple[int, tuple[dict[str, Any], ...]]:
+    keys = [quoted(name) for name in pinned.source.key]
+    connection.execute(
+        f"CREATE OR REPLACE TABLE scratch.places AS SELECT {', '.join(f'key.{k} AS {k}' for k in keys)},"
+        f" max({_PLACE}) AS place, count(*) AS events FROM {_changelog(pinned)} WHERE {begins} AND op <> 't'"
+        " GROUP BY ALL"
+    )
+    connection.execute(f"CREATE OR REPLACE VIEW scratch.folded AS {_folded(pinned, keys)}")
+    return _differing(connection, pinned)
+
+
+def _added_differs(
+    connection: DuckDBPyConnection, pinned: Pinned, begins: str
+) -> tuple[int, tuple[dict[str, Any], ...]]:
+    """Without a key: every row that was added, as often as it was."""
+    connection.execute(f"CREATE OR REPLACE VIEW scratch.folded AS {_added(pinned, begins)}")
+    pairs = ("scratch.folded", STAGED), (STAGED, "scratch.folded")
+    sides = [unlike(connection, *pair, SHOWN) for pair in pairs]
+    return sum(count for count, _ in sides), tuple(row for _, rows in sides for row in rows)[:SHOWN]
+
+
+def _added(pinned: Pinned, condition: str) -> str:
+    images = ", ".join(lake_columns(pinned, pinned.changelog, "after."))
+    return f"SELECT {images} FROM {_changelog(pinned)} WHERE {condition} AND op IN ('r', 'c')"
 
 
 def _folded(pinned: Pinned, keys: list[str]) -> str:
@@ -90,11 +114,13 @@ def undo_unseen(connection: DuckDBPyConnection, pinned: Pinned, point: SourcePoi
     since = min(point.at, datetime.now(UTC)) - UNSEEN_WITHIN
     _require_older_copy(connection, pinned, point)
     unseen = (
-        f"SELECT op, key, before, {_PLACE} AS place FROM {_changelog(pinned)} WHERE {_inside(pinned)}"
-        f" AND committed_at >= TIMESTAMPTZ '{since.isoformat()}' AND op <> 'r'"
+        f"{_inside(pinned)} AND committed_at >= TIMESTAMPTZ '{since.isoformat()}' AND op <> 'r'"
         f" AND {point.visible.unseen_sql('transaction_id')}"
     )
-    connection.execute(f"CREATE OR REPLACE TABLE scratch.unseen AS {unseen}")
+    columns = f"op, {'key, ' if pinned.source.key else ''}before, {_PLACE} AS place"
+    connection.execute(
+        f"CREATE OR REPLACE TABLE scratch.unseen AS SELECT {columns} FROM {_changelog(pinned)} WHERE {unseen}"
+    )
     row = connection.execute(
         "SELECT count(*), count(*) FILTER (op = 't'), count(*) FILTER (op IN ('u', 'd')) FROM scratch.unseen"
     ).fetchone()
@@ -106,13 +132,16 @@ def undo_unseen(connection: DuckDBPyConnection, pinned: Pinned, point: SourcePoi
             f"{row[2]} late changes of {pinned.source.qualified} carry no whole row image and cannot be undone",
             remedy=f"ALTER TABLE {pinned.source.qualified} REPLICA IDENTITY FULL, or verify while it is idle",
         )
-    if row[0]:
+    if row[0] and pinned.source.key:
         _put_back(connection, pinned)
+    elif row[0]:
+        seen = f"FROM {STAGED} EXCEPT ALL {_added(pinned, unseen)}"
+        connection.execute(f"CREATE OR REPLACE TABLE {STAGED} AS {seen}")
     return int(row[0])
 
 
 def _differing(
-    connection: DuckDBPyConnection, pinned: Pinned, limit: int = 20
+    connection: DuckDBPyConnection, pinned: Pinned, limit: int = SHOWN
 ) -> tuple[int, tuple[dict[str, Any], ...]]:
     keys = [quoted(name) for name in pinned.source.key]
     others = [c.name for c in pinned.source.columns if c.name not in pinned.source.key]

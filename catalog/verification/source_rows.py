@@ -25,6 +25,8 @@ _UNHOLDABLE = r"^(NaN|-?[Ii]nfinity)$| BC$|^\d{5,}-"
 _BYTE_ORDERED = ("C", "POSIX", "C.UTF-8", "C.utf8", "ucs_basic")
 _BLOCK = 8192
 _SAMPLED_BLOCKS = 4000
+_BLOCKS_PER_RANGE = 4096
+"""32 MiB, in which there are at most 930,000 rows."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,11 @@ class KeyRange:
 
 @dataclass(frozen=True)
 class RangeKey:
-    """The first key column as a range is cut over it: `expression` sorts in Postgres as the value does in the lake."""
+    """What ranges are cut over. `expression` sorts in Postgres as the first key column does in the lake.
 
-    column: SourceColumn
+    Without a key it is the place of a row's block, of which the lake knows nothing.
+    """
+
     expression: sql.Composable
     literal_type: str
     uses_index: bool
@@ -57,20 +61,22 @@ def comparable_schema(table: SourceTable) -> pa.Schema:
 
 def range_key(connection: psycopg.Connection[Any], table: SourceTable) -> RangeKey:
     """How to cut the table into ranges that Postgres and the lake understand alike."""
+    if not table.key:
+        return RangeKey(sql.SQL("ctid"), "tid", True)
     column = next(c for c in table.columns if c.name == table.key[0])
     name = sql.Identifier(column.name)
     if column.type.form is Form.BASE64:
-        return RangeKey(column, sql.SQL("encode({}, 'hex') collate \"C\"").format(name), "text", False)
+        return RangeKey(sql.SQL("encode({}, 'hex') collate \"C\"").format(name), "text", False)
     in_its_order = column.type.form is Form.TIME or not pa.types.is_string(column.type.arrow)
     if in_its_order and column.type.postgres != "money":
-        return RangeKey(column, name, column.type.postgres, True)
+        return RangeKey(name, column.type.postgres, True)
     if column.postgres == "uuid":
-        return RangeKey(column, name, "uuid", True)
+        return RangeKey(name, "uuid", True)
     is_plain = column.postgres == "text" or column.postgres.startswith("character varying")
     if is_plain and _collation(connection, table, column) in _BYTE_ORDERED:
-        return RangeKey(column, name, "text", True)
+        return RangeKey(name, "text", True)
     value = sql.SQL(column.type.copied_as("{}")).format(name)
-    return RangeKey(column, sql.SQL('concat({}) collate "C"').format(value), "text", False)
+    return RangeKey(sql.SQL('concat({}) collate "C"').format(value), "text", False)
 
 
 def key_ranges(
@@ -78,6 +84,8 @@ def key_ranges(
 ) -> list[KeyRange]:
     """Cut the table into ranges of about that many rows, from a sample of its blocks; both ends are open."""
     place = sql.Identifier(table.schema, table.name)
+    if not table.key:
+        return _block_ranges(connection, place)
     size = connection.execute(sql.SQL("select pg_relation_size({}::regclass)").format(sql.Literal(place.as_string())))
     row = size.fetchone()
     blocks = max(1, int(row[0]) // _BLOCK) if row else 1
@@ -88,6 +96,15 @@ def key_ranges(
         " from {place} tablesample system ({percent}) repeatable (1)) s where n %% {each} = 0 order by k"
     ).format(key=key.expression, place=place, percent=sql.Literal(percent), each=sql.Literal(each))
     cuts = [row[0] for row in connection.execute(query, []).fetchall()]
+    return [KeyRange(low, high) for low, high in zip([None, *cuts], [*cuts, None], strict=True)]
+
+
+def _block_ranges(connection: psycopg.Connection[Any], place: sql.Identifier) -> list[KeyRange]:
+    """The blocks of a table, or of all its partitions at once."""
+    query = "select max(pg_relation_size(relid)) from pg_partition_tree({}::regclass)"
+    row = connection.execute(sql.SQL(query).format(sql.Literal(place.as_string()))).fetchone()
+    blocks = int(row[0] or 0) // _BLOCK if row else 0
+    cuts = [f"({block},0)" for block in range(_BLOCKS_PER_RANGE, blocks, _BLOCKS_PER_RANGE)]
     return [KeyRange(low, high) for low, high in zip([None, *cuts], [*cuts, None], strict=True)]
 
 

@@ -21,6 +21,7 @@ from catalog.verification.barrier import SourcePoint, connect, pass_barrier, sou
 from catalog.verification.changelog import SourcePointTooOldError, replay_changelog, undo_unseen
 from catalog.verification.comparison import Comparison, compare_rows
 from catalog.verification.coverage import Pinned, wait_covered
+from catalog.verification.multiset import compare_multisets
 from catalog.verification.report import Difference, Progress, TableReport, VerificationReport
 from catalog.verification.source_rows import NOT_HOLDABLE, KeyRange, RangeKey, key_ranges, range_key, read_range
 from catalog.verification.staging import quarantined_records, read_staged, staged_mirror
@@ -158,6 +159,14 @@ def _compare(
     progress: Progress,
     rest: Rest | None,
 ) -> list[Comparison]:
+    if not pinned.source.key:
+
+        def step(done: int, of: int) -> None:
+            progress("rows", pinned.source.qualified, done, of)
+            if rest:
+                rest()
+
+        return [compare_multisets(point.connection, lake, pinned, SHOWN, step)]
     key = range_key(point.connection, pinned.source)
     size = ROWS_PER_RANGE if key.uses_index else ROWS_PER_SCAN
     cuts = key_ranges(point.connection, pinned.source, key, size)

@@ -36,6 +36,7 @@ create table {s}.payment_2022 partition of {s}.payment for values from ('2022-01
 create table {s}.payment_later partition of {s}.payment default;
 create table {s}.visit (visit_id int not null, note text, constraint visit_once unique (visit_id));
 alter table {s}.visit replica identity full;
+create table {s}.log (at timestamptz, what text);
 create table {s}.shop (shop_id int primary key, place point);
 create unlogged table {s}.basket (basket_id int primary key, item text);
 create view {s}.titles as select film_id, title from {s}.film;
@@ -51,6 +52,7 @@ insert into {s}.film_actor select 16 + n % 100, 1 + n % 400, 'pärt ' || n from 
 insert into {s}.payment (paid_at, amount) select timestamptz '2021-12-01' + n * interval '12 hours', n / 7.0
     from generate_series(1, 900) n;
 insert into {s}.visit select n, repeat('visit ', 1000) from generate_series(1, 50) n;
+insert into {s}.log select date '2022-01-01', 'line ' || n % 30 from generate_series(1, 200) n;
 insert into {s}.basket values (1, 'apple');
 insert into {s}.shop values (1, point(1, 2));
 """
@@ -65,10 +67,11 @@ CHANGES = (
     "update {s}.actor set traits = traits || '{{\"seen\": {n}}}' where actor_id = 16 + {n} % 90",
     "update {s}.visit set visit_id = visit_id + 1000 where visit_id = {n}",
     "insert into {s}.basket values ({n} + 1000, 'pear')",
+    "insert into {s}.log select date '2022-01-01', 'line ' || m % 30 from generate_series(1, 1 + {n} % 3) m",
 )
 WAITING = "select 1 from pg_locks where relation = to_regclass(%s) and mode = 'ShareRowExclusiveLock' and not granted"
-JOINING = ("actor", "basket", "film", "film_actor", "payment", "shop", "visit")
-WITHHELD = ("--exclude", "place", "--exclude", "photo", "--mask", "name=null", "--mask", "part=hash")
+JOINING = ("actor", "basket", "film", "film_actor", "log", "payment", "shop", "visit")
+OPTIONS = ("--append-only", "--exclude", "place", "--exclude", "photo", "--mask", "name=null", "--mask", "part=hash")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +144,7 @@ def test_the_doctor_names_what_blocks_and_its_sql_mends_it(stack, schema):
     code, found = doctor(stack, schema)
     assert code == 1
     blocked = {each["name"].removeprefix(f"{schema}."): each for each in found if each["state"] == "fail"}
-    assert set(blocked) == {"visit", "shop", "basket"}
+    assert set(blocked) == {"log", "visit", "shop", "basket"} and "--append-only" in blocked["log"]["remedy"]
     assert "point" in blocked["shop"]["found"] and "unlogged" in blocked["basket"]["found"]
     assert {each["found"] for each in found if each["name"] == f"{schema}.titles"} == {"a view: it is not mirrored"}
     told = {each["name"]: each["found"] for each in found}
@@ -154,7 +157,7 @@ def test_the_doctor_names_what_blocks_and_its_sql_mends_it(stack, schema):
 def test_a_schema_joins_under_traffic_with_a_writer_open_across_the_command(stack, schema):
     pids = {name: state.pid for name, state in stack.states().items()}
     with Writer(stack, schema) as writer:
-        done = stack.lake("add", f"{schema}.*", *WITHHELD)
+        done = stack.lake("add", f"{schema}.*", *OPTIONS)
         assert done.returncode == 0, done.stdout + done.stderr
     assert writer.committed > 20
     assert {name: state.pid for name, state in stack.states().items()} == pids, "no process was started again"
@@ -245,5 +248,5 @@ def test_a_table_leaves_and_comes_back_and_the_others_go_on(stack, schema):
     for name in (mirror, f"{mirror}_cdc"):
         with pytest.raises(duckdb.Error, match="does not exist"):
             stack.lake_rows(f"select 1 from {name}")
-    assert schema not in (stack.settings.state_dir / "withheld.json").read_text()
+    assert schema not in (stack.settings.state_dir / "tables.json").read_text()
     stack.verified("trips")

@@ -1,4 +1,4 @@
-"""Columns that the lake must not have: noted, left out of schemas and events, and not told under another name."""
+"""Options of joining tables: columns that the lake must not have are left out and not told under another name."""
 
 import hashlib
 import re
@@ -8,12 +8,12 @@ import pytest
 from pydantic import SecretStr
 
 from catalog.errors import ConfigurationError, SourceError, TableStoppedError
+from catalog.options import PLAIN, Rule, TableOptions, note_options, read_options, sign_of
 from catalog.pseudonyms import pseudonym, pseudonym_length
 from catalog.settings import Settings
 from catalog.source import SourceColumn, SourceTable, without_withheld
-from catalog.withheld import Rule, read_withheld, sign_of, withhold
 from connectors.configuration import connector_configuration
-from lake.withholding import wishes
+from lake.options import wishes
 from streaming.evolution import require_followable
 from streaming.values import to_arrow
 
@@ -30,13 +30,13 @@ def settings(tmp_path):
     return Settings(_env_file=None, state_dir=tmp_path)
 
 
-def test_rules_are_noted_by_table_and_forgotten(settings):
-    assert read_withheld(settings) == {}
-    withhold(settings, "shop.customers", RULES)
-    withhold(settings, "shop.items", {"note": Rule("exclude", 4)})
-    assert read_withheld(settings)["shop.customers"] == RULES
-    withhold(settings, "shop.customers", {})
-    assert set(read_withheld(settings)) == {"shop.items"}
+def test_options_are_noted_by_table_and_forgotten(settings):
+    assert read_options(settings) == {}
+    note_options(settings, "shop.customers", TableOptions(RULES))
+    note_options(settings, "shop.log", TableOptions(append_only=True))
+    assert read_options(settings) == {"shop.customers": TableOptions(RULES), "shop.log": TableOptions({}, True)}
+    note_options(settings, "shop.customers", PLAIN)
+    assert set(read_options(settings)) == {"shop.log"}
 
 
 def test_the_schema_has_masked_columns_and_no_excluded_ones():
@@ -55,7 +55,7 @@ def test_a_renamed_column_is_refused_and_one_made_anew_is_withheld_like_the_old(
 
 
 def test_the_connector_leaves_both_kinds_out(settings):
-    withhold(settings, "shop.customers", RULES)
+    note_options(settings, "shop.customers", TableOptions(RULES))
     told = connector_configuration(settings, [("shop", "customers"), ("shop", "items")])["column.exclude.list"].split(
         ","
     )
@@ -68,8 +68,8 @@ def test_the_connector_leaves_both_kinds_out(settings):
 
 
 def test_options_are_wishes_by_column():
-    assert wishes(["note"], ["email=null", "a=b=null"]) == {"note": "exclude", "email": "null", "a=b": "null"}
-    assert wishes([], ["email=hash"]) == {"email": "hash"}
+    found = wishes(["note"], ["email=null", "a=b=null", "name=hash"]).columns
+    assert found == {"note": "exclude", "email": "null", "a=b": "null", "name": "hash"}
     for wrong in ("email", "email=md5", "=null"):
         with pytest.raises(ConfigurationError, match="is no mask"):
             wishes([], [wrong])
@@ -85,15 +85,19 @@ def test_pseudonyms_are_debeziums_and_cut_to_the_columns_length(settings):
 
 def test_a_column_of_pseudonyms_knows_the_one_of_a_value_that_was_left_out(settings):
     sign = sign_of(settings)
-    withhold(settings, "shop.customers", {"email": Rule("hash", 2, sign)})
-    (_, email, _) = without_withheld("shop.customers", COLUMNS, read_withheld(settings)["shop.customers"])
+    note_options(settings, "shop.customers", TableOptions({"email": Rule("hash", 2, sign)}))
+    (_, email, _) = without_withheld("shop.customers", COLUMNS, read_options(settings)["shop.customers"].columns)
     assert email.sign == sign == pseudonym(settings.secrets.pseudonym_key, "__debezium_unavailable_value")
     values, unchanged = to_arrow([sign, "0" * 64, None], "email", email.type, email.sign)
     assert values.to_pylist() == [None, "0" * 64, None] and unchanged.tolist() == [True, False, False]
 
 
 def test_the_connector_masks_them_with_the_key_that_they_joined_with(settings):
-    withhold(settings, "shop.customers", {"email": Rule("hash", 2, sign_of(settings)), "place": Rule("exclude", 3)})
+    note_options(
+        settings,
+        "shop.customers",
+        TableOptions({"email": Rule("hash", 2, sign_of(settings)), "place": Rule("exclude", 3)}),
+    )
     told = connector_configuration(settings, [("shop", "customers")])
     assert told[f"column.mask.hash.v2.SHA-256.with.salt.{settings.secrets.pseudonym_key}"] == "shop\\.customers\\.email"
     assert told["column.exclude.list"] == "shop\\.customers\\.place"

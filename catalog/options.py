@@ -1,0 +1,86 @@
+"""What a table was asked to be when it joined, noted in the state folder: the one declaration of options by table.
+
+Columns that are withheld Debezium leaves out of its events, or masks there, so that Kafka does not hold their values
+either; copies and verification do not read them. A rule names its column's attribute number too: renamed, the column
+stops its table rather than being told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from catalog.errors import ConfigurationError
+from catalog.pseudonyms import UNCHANGED, pseudonym
+from catalog.settings import Settings
+
+FILE_NAME = "tables.json"
+Manner = Literal["exclude", "null", "hash"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`exclude`: the lake has no such column; `null`: it has one that is always null; `hash`: it has its pseudonyms.
+
+    `sign` is then the pseudonym of Debezium's UNCHANGED, which tells the key that they are made with.
+    """
+
+    manner: Manner
+    attnum: int
+    sign: str = ""
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Rules by withheld column; `append_only` where rows are only added, so that no key has to tell them apart."""
+
+    columns: Mapping[str, Rule] = field(default_factory=dict)
+    append_only: bool = False
+
+    @classmethod
+    def of(cls, noted: dict[str, Any]) -> TableOptions:
+        """Read the noted form."""
+        columns = {column: Rule(**rule) for column, rule in noted.pop("columns", {}).items()}
+        return cls(columns, **noted)
+
+
+PLAIN = TableOptions()
+Options = Mapping[str, TableOptions]
+"""By `schema.table`; none for a table that is as the source has it."""
+
+
+def read_options(settings: Settings) -> Options:
+    """The options of every table that has some. Raises ConfigurationError where the key of pseudonyms was changed."""
+    try:
+        found = json.loads(_path(settings).read_text())
+    except FileNotFoundError:
+        return {}
+    options = {table: TableOptions.of(noted) for table, noted in found.items()}
+    signs = {rule.sign for table in options.values() for rule in table.columns.values() if rule.sign}
+    if signs - {sign_of(settings)}:
+        raise ConfigurationError(
+            "columns are masked by pseudonyms of another key than the present one",
+            remedy="give LAKE_PSEUDONYM_KEY, or secrets.json, the key that they joined with",
+        )
+    return options
+
+
+def sign_of(settings: Settings) -> str:
+    """The pseudonym of a value that Debezium leaves out, with the present key."""
+    return pseudonym(settings.secrets.pseudonym_key, UNCHANGED)
+
+
+def note_options(settings: Settings, table: str, options: TableOptions) -> None:
+    """Note a table's options instead of those that it had; plain ones forget them."""
+    every = {**read_options(settings), table: options}
+    partial = _path(settings).with_suffix(".partial")
+    named = {name: asdict(mine) for name, mine in every.items() if mine != PLAIN}
+    partial.write_text(json.dumps(named, indent=1))
+    partial.rename(_path(settings))
+
+
+def _path(settings: Settings) -> Path:
+    return settings.state_dir / FILE_NAME

@@ -1,0 +1,96 @@
+"""What `lake add` is asked of joining tables: columns that the lake must not have, rows that are only added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from catalog.errors import ConfigurationError
+from catalog.options import PLAIN, Manner, Options, Rule, TableOptions, read_options, sign_of
+from catalog.readers import iceberg_catalog
+from catalog.settings import Settings
+from catalog.source import without_withheld
+
+if TYPE_CHECKING:
+    from connectors.survey import Relation
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """`columns` are withheld of every table that has them; `append_only` is for tables without a key."""
+
+    columns: Mapping[str, Manner]
+    append_only: bool = False
+
+
+def wishes(exclude: Sequence[str], mask: Sequence[str], *, append_only: bool = False) -> Wishes:
+    """What the options ask for. Raises ConfigurationError for a mask that is none."""
+    found: dict[str, Manner] = dict.fromkeys(exclude, "exclude")
+    for each in mask:
+        column, _, manner = each.rpartition("=")
+        if not column or manner not in ("null", "hash"):
+            raise ConfigurationError(
+                f"--mask {each} is no mask",
+                remedy="--mask COLUMN=null: the column is there and always null; COLUMN=hash: it holds pseudonyms",
+            )
+        found[column] = cast(Manner, manner)
+    return Wishes(found, append_only)
+
+
+def options_of(settings: Settings, relations: Sequence[Relation], wished: Wishes) -> Options:
+    """The options of these tables: those they have, or what is wished for ones that are not in the lake yet.
+
+    Raises ConfigurationError for a column that no table has or that is of a key, and for a table that is in the lake
+    with other options: its snapshots hold the values.
+    """
+    noted = read_options(settings)
+    if missing := [column for column in wished.columns if not any(column in _numbers(each) for each in relations)]:
+        raise ConfigurationError(f"none of these tables has a column {missing[0]} that could be withheld")
+    options = {}
+    for relation in relations:
+        mine, known = _wished(settings, relation, wished), noted.get(relation.qualified, PLAIN)
+        if mine not in (PLAIN, known):
+            _require_new(settings, relation)
+        if keys := mine.columns.keys() & set(relation.key):
+            raise ConfigurationError(
+                f"{relation.qualified}: {', '.join(sorted(keys))} tells its rows apart, and Debezium masks no keys",
+                remedy="give the table a key that may be known, or leave it out",
+            )
+        options[relation.qualified] = known if mine == PLAIN else mine
+    return options
+
+
+def as_asked(relations: Sequence[Relation], options: Options) -> tuple[Relation, ...]:
+    """Relations as the lake is to have them. Raises SourceError for a withheld column that would be told."""
+    return tuple(_as_asked(each, options[each.qualified]) if each.qualified in options else each for each in relations)
+
+
+def _as_asked(relation: Relation, options: TableOptions) -> Relation:
+    columns = without_withheld(relation.qualified, relation.columns, options.columns)
+    return replace(relation, columns=columns, append_only=options.append_only)
+
+
+def _wished(settings: Settings, relation: Relation, wished: Wishes) -> TableOptions:
+    numbers = _numbers(relation)
+    rules = {
+        column: Rule(manner, numbers[column], sign_of(settings) if manner == "hash" else "")
+        for column, manner in wished.columns.items()
+        if column in numbers
+    }
+    return TableOptions(rules, append_only=wished.append_only and relation.is_open and not relation.key)
+
+
+def _numbers(relation: Relation) -> dict[str, int]:
+    return {column.name: column.attnum for column in relation.columns}
+
+
+def _require_new(settings: Settings, relation: Relation) -> None:
+    from connectors.registration import captured_tables
+
+    in_lake = iceberg_catalog(settings).table_exists(relation.source.mirror)
+    if in_lake or relation.qualified in captured_tables(settings):
+        raise ConfigurationError(
+            f"{relation.qualified} is in the lake with other options, and its snapshots and events hold their values",
+            remedy=f"lake remove {relation.qualified} --drop; then this command again",
+        )

@@ -35,10 +35,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class TableOptions:
-    """Rules by withheld column; `append_only` where rows are only added, so that no key has to tell them apart."""
+    """Rules by withheld column; `append_only` where rows are only added, so that no key has to tell them apart;
+    `partition` of the mirror, as catalog/partition.py reads it.
+    """
 
     columns: Mapping[str, Rule] = field(default_factory=dict)
     append_only: bool = False
+    partition: str = ""
 
     @classmethod
     def of(cls, noted: dict[str, Any]) -> TableOptions:

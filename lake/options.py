@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from catalog.errors import ConfigurationError
 from catalog.options import PLAIN, Manner, Options, Rule, TableOptions, read_options, sign_of
+from catalog.partition import Partition
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
 from catalog.source import without_withheld
@@ -18,14 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wishes:
-    """`columns` are withheld of every table that has them; `append_only` is for tables without a key."""
+    """`columns` are withheld of every table that has them; `append_only` is for tables without a key, `partition` for
+    those that have its column.
+    """
 
     columns: Mapping[str, Manner]
     append_only: bool = False
+    partition: str = ""
 
 
-def wishes(exclude: Sequence[str], mask: Sequence[str], *, append_only: bool = False) -> Wishes:
-    """What the options ask for. Raises ConfigurationError for a mask that is none."""
+def wishes(exclude: Sequence[str], mask: Sequence[str], *, append_only: bool = False, partition: str = "") -> Wishes:
+    """What the options ask for. Raises ConfigurationError for a mask or a partition that is none."""
     found: dict[str, Manner] = dict.fromkeys(exclude, "exclude")
     for each in mask:
         column, _, manner = each.rpartition("=")
@@ -35,7 +39,9 @@ def wishes(exclude: Sequence[str], mask: Sequence[str], *, append_only: bool = F
                 remedy="--mask COLUMN=null: the column is there and always null; COLUMN=hash: it holds pseudonyms",
             )
         found[column] = cast(Manner, manner)
-    return Wishes(found, append_only)
+    if partition and found.get(Partition.parse(partition).column, "hash") != "hash":
+        raise ConfigurationError(f"--partition {partition}: the lake is not to have the values of this column")
+    return Wishes(found, append_only, partition)
 
 
 def options_of(settings: Settings, relations: Sequence[Relation], wished: Wishes) -> Options:
@@ -45,8 +51,9 @@ def options_of(settings: Settings, relations: Sequence[Relation], wished: Wishes
     with other options: its snapshots hold the values.
     """
     noted = read_options(settings)
-    if missing := [column for column in wished.columns if not any(column in _numbers(each) for each in relations)]:
-        raise ConfigurationError(f"none of these tables has a column {missing[0]} that could be withheld")
+    named = [*wished.columns, *([Partition.parse(wished.partition).column] if wished.partition else [])]
+    if missing := [column for column in named if not any(column in _numbers(each) for each in relations)]:
+        raise ConfigurationError(f"none of these tables has a column {missing[0]}")
     options = {}
     for relation in relations:
         mine, known = _wished(settings, relation, wished), noted.get(relation.qualified, PLAIN)
@@ -78,7 +85,22 @@ def _wished(settings: Settings, relation: Relation, wished: Wishes) -> TableOpti
         for column, manner in wished.columns.items()
         if column in numbers
     }
-    return TableOptions(rules, append_only=wished.append_only and relation.is_open and not relation.key)
+    is_log = wished.append_only and relation.is_open and not relation.key
+    return TableOptions(rules, is_log, _partition(relation, wished.partition))
+
+
+def _partition(relation: Relation, wished: str) -> str:
+    """What is wished for, where the table has the column. Raises ConfigurationError for a type that does not suit."""
+    if not wished:
+        return ""
+    partition = Partition.parse(wished)
+    for column in relation.columns:
+        if column.name == partition.column and not partition.suits(column.type):
+            raise ConfigurationError(
+                f"{relation.qualified}: {column.name} is {column.postgres}, which --partition {wished} does not suit",
+                remedy="year, month, day, hour take times; a value itself is a whole number, date, text or boolean",
+            )
+    return wished if partition.column in _numbers(relation) else ""
 
 
 def _numbers(relation: Relation) -> dict[str, int]:

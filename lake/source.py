@@ -67,6 +67,9 @@ def add(
     append_only: Annotated[
         bool, typer.Option("--append-only", help="Tables without a primary key join too, as logs of added rows.")
     ] = False,
+    partition: Annotated[
+        str, typer.Option(help="How mirrors that have the column are partitioned: 'month(c)', 'bucket(16, c)' or c.")
+    ] = "",
 ) -> None:
     """Let tables of the source join while everything runs: publication, connector, topic and lake.
 
@@ -80,7 +83,9 @@ def add(
     from lake.joining import join, wait_running
 
     settings = load_settings()
-    chosen, refused = _chosen(settings, tables, wishes(exclude or [], mask or [], append_only=append_only))
+    chosen, refused = _chosen(
+        settings, tables, wishes(exclude or [], mask or [], append_only=append_only, partition=partition)
+    )
     _show(refused)
     if not chosen:
         raise typer.Exit(1)

@@ -89,7 +89,14 @@ class Copier:
         self._schemas.create(source)
         mirror, changelog = self._lake.table(source.mirror), self._lake.table(source.changelog)
         names = (f"{CATALOG}.{source.mirror}", f"{CATALOG}.{source.changelog}")
+        partitioned = {f"ALTER TABLE {names[0]} DROP COLUMN `{column}`" for column in mirror.partitioned_by()}
         for statement in statements(mirror.arrow_schema, changelog.arrow_schema, source, *names):
+            if statement in partitioned:
+                raise TableStoppedError(
+                    source.qualified,
+                    "the column that its mirror is partitioned by has another type",
+                    remedy=f"lake remove {source.qualified} --drop; lake add {source.qualified} --partition …",
+                )
             self._lake.create(statement)
         mirror.refresh()
         changelog.refresh()
@@ -131,8 +138,9 @@ class Copier:
             rows += len(table)
             say(f"copying, {rows:,} rows so far")
             ordered = table.sort_by([(name, "ascending") for name in source.key]) if source.key else table
-            written = self._lake.store.write_parquet(mirror.data_location, shaped(ordered, mirror.arrow_schema))
-            mirror_files.append(mirror.data_file(written))
+            for values, part in mirror.parts(shaped(ordered, mirror.arrow_schema)):
+                written = self._lake.store.write_parquet(mirror.data_location, part)
+                mirror_files.append(mirror.written(written, values).java)
             copied = _copied_rows(ordered, source, point, generation)
             changelog_files += [writer.data_file(file, hour) for hour, file in writer.write(copied)]
         if not rows:

@@ -17,6 +17,9 @@ from typing import Any
 import pyarrow as pa
 import structlog
 from py4j.protocol import Py4JJavaError
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.schema import Schema
 from pyspark.sql import SparkSession
 
 from catalog.access import catalog_properties, catalog_secrets, store_properties, store_secrets
@@ -24,6 +27,7 @@ from catalog.errors import ComponentError, StaleSnapshotError
 from catalog.positions import Position, SnapshotEntry, position_of, saved_position
 from catalog.settings import CATALOG, Settings
 from catalog.tables.cdc import NEXT_GENERATION, POSITION_PROPERTY
+from streaming.partitioning import partitions
 from streaming.puffin import Vector
 from streaming.store import Store, WrittenFile
 
@@ -106,21 +110,19 @@ class IcebergTable:
         self.lake, self.identifier, self.java = lake, identifier, java
         self.spec = java.spec()
         self.data_location = f"{java.location()}/data"
-        self.arrow_schema = self._arrow_schema()
+        self.schema = self._schema()
+        self.arrow_schema = schema_to_pyarrow(self.schema)
         self._metrics = lake.package.MetricsConfig.forTable(java)
 
-    def _arrow_schema(self) -> pa.Schema:
-        from pyiceberg.io.pyarrow import schema_to_pyarrow
-        from pyiceberg.schema import Schema
-
-        text = self.lake.package.SchemaParser.toJson(self.java.schema())
-        return schema_to_pyarrow(Schema.model_validate_json(text))
+    def _schema(self) -> Schema:
+        return Schema.model_validate_json(self.lake.package.SchemaParser.toJson(self.java.schema()))
 
     def refresh(self) -> None:
         """Read the table's metadata again."""
         self.java.refresh()
         self.spec = self.java.spec()
-        self.arrow_schema = self._arrow_schema()
+        self.schema = self._schema()
+        self.arrow_schema = schema_to_pyarrow(self.schema)
         self._metrics = self.lake.package.MetricsConfig.forTable(self.java)
 
     def head(self, branch: str = MAIN) -> int | None:
@@ -193,29 +195,59 @@ class IcebergTable:
             size, count = found["file-size-in-bytes"], found["record-count"]
             vector = Vector(found["file-path"], size, count, found["referenced-data-file"], *place)
         path, size, rows = fields["file-path"], fields["file-size-in-bytes"], fields["record-count"]
-        partition = self.spec.partitionToPath(java.partition()) if self.spec.isPartitioned() else ""
-        return LiveFile(path, size, rows, lower, upper, vector, java, partition)
+        return LiveFile(path, size, rows, lower, upper, vector, java, self.partition_of(java))
+
+    def partition_of(self, file: Any) -> str:
+        """The partition of a described data file as a path, empty where there is none."""
+        return str(self.spec.partitionToPath(file.partition())) if self.spec.isPartitioned() else ""
+
+    def partitioned_by(self) -> list[str]:
+        """The columns that partitions are made of."""
+        fields = self.spec.fields()
+        return [str(self.schema.find_column_name(fields.get(n).sourceId())) for n in range(fields.size())]
+
+    def parts(self, rows: pa.Table) -> Iterator[tuple[Sequence[str], pa.Table]]:
+        """Rows in the table's shape by partition, whose values are as `written` takes them."""
+        if not self.spec.isPartitioned():
+            return iter([((), rows)])
+        spec = PartitionSpec.model_validate_json(self.lake.package.PartitionSpecParser.toJson(self.spec))
+        return partitions(rows, spec, self.schema, self.identifier)
+
+    def written(self, written: WrittenFile, values: Sequence[str] = ()) -> LiveFile:
+        """A Parquet file that holds rows of one partition."""
+        if not values:
+            return written_live(written, self.data_file(written))
+        listed = self.lake.jvm.java.util.ArrayList()
+        for value in values:
+            listed.add(value)
+        java = self._measured(written).withPartitionValues(listed).build()
+        return written_live(written, java, self.partition_of(java))
 
     def data_file(self, written: WrittenFile, partition: str = "") -> Any:
         """The Java description of a written Parquet file; `partition` as `name=value`."""
-        source = self.java.io().newInputFile(written.path, written.size)
-        metrics = self.lake.package.parquet.ParquetUtil.fileMetrics(source, self._metrics)
-        builder = self._described(written).withMetrics(metrics)
+        builder = self._measured(written)
         return (builder.withPartitionPath(partition) if partition else builder).build()
 
     def data_file_without_bounds(self, written: WrittenFile, partition: str) -> Any:
         """The same, told apart by its partition alone: nothing is read of the file."""
         return self._described(written).withRecordCount(written.rows).withPartitionPath(partition).build()
 
+    def _measured(self, written: WrittenFile) -> Any:
+        source = self.java.io().newInputFile(written.path, written.size)
+        metrics = self.lake.package.parquet.ParquetUtil.fileMetrics(source, self._metrics)
+        return self._described(written).withMetrics(metrics)
+
     def _described(self, written: WrittenFile) -> Any:
         builder = self.lake.package.DataFiles.builder(self.spec).withPath(written.path).withFormat("parquet")
         return builder.withFileSizeInBytes(written.size)
 
-    def delete_file(self, vector: Vector) -> Any:
-        """The Java description of a deletion vector."""
+    def delete_file(self, vector: Vector, of: LiveFile) -> Any:
+        """The Java description of a deletion vector of a data file."""
         builder = self.lake.package.FileMetadata.deleteFileBuilder(self.spec).ofPositionDeletes()
         builder = builder.withPath(vector.path).withFormat("puffin").withFileSizeInBytes(vector.file_size)
         builder = builder.withRecordCount(vector.cardinality).withReferencedDataFile(vector.data_file)
+        if self.spec.isPartitioned():
+            builder = builder.withPartition(of.java.partition())
         return builder.withContentOffset(vector.offset).withContentSizeInBytes(vector.length).build()
 
     def row_delta(
@@ -243,7 +275,7 @@ class IcebergTable:
         for gone in removed:
             update.removeRows(gone.java)
             if gone.vector is not None:
-                update.removeDeletes(self.delete_file(gone.vector))
+                update.removeDeletes(self.delete_file(gone.vector, gone))
         return self._commit(update, position, read, branch, facts)
 
     def overwrite(
@@ -272,7 +304,7 @@ class IcebergTable:
         for file in removed:
             update.deleteFile(file.java)
             if file.vector is not None:
-                update.deleteFile(self.delete_file(file.vector))
+                update.deleteFile(self.delete_file(file.vector, file))
         for file in added:
             update.addFile(file)
         return self._commit(update, position, read, MAIN, None)

@@ -70,8 +70,11 @@ def _mostly_dead(file: LiveFile) -> bool:
 
 
 def merge_mirror(mirror: Mirror, threshold: int) -> int:
-    """Merge one class of a mirror's files if one is due; returns how many files went."""
-    chosen = due((file.live for file in mirror.files.values()), threshold)
+    """Merge one class of a mirror's files, all of one partition, if one is due; returns how many files went."""
+    parts: dict[str, list[LiveFile]] = defaultdict(list)
+    for file in mirror.files.values():
+        parts[file.live.partition].append(file.live)
+    chosen = max((due(files, threshold) for files in parts.values()), key=len, default=[])
     if not chosen or mirror.position is None or mirror.is_copying:
         return 0
     chosen, rows = _live_rows(mirror, chosen)

@@ -22,11 +22,10 @@ from streaming.envelope import Events
 from streaming.files import KeyCache, MirrorFile, WantedRange, mirror_file
 from streaming.filling import OldValues
 from streaming.folding import Change, fold
-from streaming.iceberg import MAIN, IcebergTable, LiveFile, written_live
+from streaming.iceberg import MAIN, IcebergTable, LiveFile
 from streaming.keys import FileKeys, WantedKeys, bytes_of_a_row, key_numbers
 from streaming.marking import Lookup, Touched, many_small, mark
 from streaming.shape import shaped
-from streaming.store import WrittenFile
 from streaming.tasks import Tasks
 from streaming.writer import TableWriter
 
@@ -135,8 +134,8 @@ class Mirror(TableWriter):
         else:
             vectors = [
                 (
-                    self.table.delete_file(new.vector),
-                    self.table.delete_file(old.vector) if old.vector else None,
+                    self.table.delete_file(new.vector, old.live),
+                    self.table.delete_file(old.vector, old.live) if old.vector else None,
                 )
                 for old, new in touched.marked
                 if new.vector is not None
@@ -195,20 +194,28 @@ class Mirror(TableWriter):
         return [file for file in files if self._cache.held_of(file.path) is not None], unknown
 
     def _write_rows(self, rows: pa.Table) -> list[MirrorFile]:
-        """Write rows in key order to data files, and hold their keys; in Spark's tasks where one file is too few."""
-        pieces = _cut(rows.sort_by([(name, "ascending") for name in self.source.key]) if self.source.key else rows)
+        """Write rows in key order to data files, and hold their keys; in Spark's tasks where one file is too few.
+
+        Each partition has files of its own.
+        """
+        ordered = rows.sort_by([(name, "ascending") for name in self.source.key]) if self.source.key else rows
+        placed = [(values, piece) for values, part in self.table.parts(ordered) for piece in _cut(part)]
+        pieces = [piece for _, piece in placed]
         if self._tasks and self._tasks.are_elsewhere and len(pieces) > 1:
             written = self._tasks.write_all(self.table.data_location, pieces)
         else:
             written = list(
                 self._pool.map(lambda piece: self._store.write_parquet(self.table.data_location, piece), pieces)
             )
-        return [self._added(file, piece) for file, piece in zip(written, pieces, strict=True)]
+        return [
+            self._added(self.table.written(file, values), piece)
+            for file, (values, piece) in zip(written, placed, strict=True)
+        ]
 
-    def _added(self, written: WrittenFile, rows: pa.Table) -> MirrorFile:
-        live, key = written_live(written, self.table.data_file(written)), rows.select(list(self.source.key))
+    def _added(self, live: LiveFile, rows: pa.Table) -> MirrorFile:
         if not self.source.key:
             return MirrorFile(live, None, None, BitMap())
+        key = rows.select(list(self.source.key))
         first = key.column(0)
         ends = WantedRange(
             pa.chunked_array([first.slice(0, 1).combine_chunks(), first.slice(len(rows) - 1).combine_chunks()])

@@ -8,7 +8,8 @@ import psycopg
 import structlog
 
 from catalog.errors import ComponentError, SourceError, TableStoppedError
-from catalog.options import read_options
+from catalog.options import PLAIN, read_options
+from catalog.partition import Partition
 from catalog.settings import CATALOG, Settings
 from catalog.source import NAMESPACE, SourceTable, read_source_tables
 from catalog.tables.cdc import (
@@ -84,10 +85,11 @@ class SourceSchemas:
         make_room(self._lake, source.mirror)
         mirror, changelog = (f"{CATALOG}.{name}" for name in (source.mirror, source.changelog))
         described = {**TABLE_PROPERTIES, SOURCE_PROPERTY: source.to_json()}
-        self._lake.create(create_table(mirror, mirror_schema(source), properties=described))
-        partition = "hours(committed_at)"
-        schema = changelog_schema(source)
-        self._lake.create(create_table(changelog, schema, partition=partition, properties=TABLE_PROPERTIES))
+        asked = read_options(self._settings).get(source.qualified, PLAIN).partition
+        partition = Partition.parse(asked).ddl if asked else ""
+        self._lake.create(create_table(mirror, mirror_schema(source), partition=partition, properties=described))
+        schema, hours = changelog_schema(source), "hours(committed_at)"
+        self._lake.create(create_table(changelog, schema, partition=hours, properties=TABLE_PROPERTIES))
 
     def create_shared(self) -> None:
         """Create the namespace and the quarantine where they are missing."""

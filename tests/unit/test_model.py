@@ -39,13 +39,13 @@ def check_end(warehouse, source):
     assert held == [(record.offset, record.key, record.value) for record in source.rejects]
 
 
-def run(source: Source, plan, *, cache=1 << 20, as_dict=False, many=32, piece=64 << 20):
+def run(source: Source, plan, *, cache=1 << 20, as_dict=False, many=32, piece=64 << 20, partitioned=False):
     with patch("streaming.marking._MANY", many), patch("streaming.mirror.PIECE_BYTES", piece):
-        _run(source, plan, cache, as_dict)
+        _run(source, plan, cache, as_dict, partitioned)
 
 
-def _run(source: Source, plan, cache, as_dict):
-    warehouse = Warehouse()
+def _run(source: Source, plan, cache, as_dict, partitioned):
+    warehouse = Warehouse(partitioned=partitioned)
     drivers = [Driver(warehouse, source, cache=cache, as_dict=as_dict) for _ in range(2)]
     for step in plan:
         drivers[step.driver].run(step)
@@ -57,11 +57,16 @@ def _run(source: Source, plan, cache, as_dict):
 
 
 @given(
-    histories(), steps, st.sampled_from([0, 100, 1 << 20]), st.sampled_from([0, 1, 3, 32]), st.sampled_from([1, 300])
+    histories(),
+    steps,
+    st.sampled_from([0, 100, 1 << 20]),
+    st.sampled_from([0, 1, 3, 32]),
+    st.sampled_from([1, 300]),
+    st.booleans(),
 )
-def test_any_way_through_the_topic_gives_the_source_s_rows(source, plan, cache, many, piece):
-    """However few small files an epoch takes in, and in whatever pieces it writes its rows."""
-    run(source, plan, cache=cache, many=many, piece=piece)
+def test_any_way_through_the_topic_gives_the_source_s_rows(source, plan, cache, many, piece, partitioned):
+    """However few small files an epoch takes in, in whatever pieces and partitions it writes its rows."""
+    run(source, plan, cache=cache, many=many, piece=piece, partitioned=partitioned)
 
 
 @pytest.mark.parametrize("as_dict", [False, True], ids=["vectors", "dict"])

@@ -56,6 +56,7 @@ class Warehouse:
     store: Files = field(default_factory=Files)
     tables: dict[str, Metadata] = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
+    partitioned: bool = False
 
 
 class Process:
@@ -102,7 +103,21 @@ class Table:
 
     data_file_without_bounds = data_file
 
-    def delete_file(self, vector: Vector) -> Vector:
+    def parts(self, rows: pa.Table) -> Iterator[tuple[Sequence[str], pa.Table]]:
+        """A partition is a value of the last column, where there are any."""
+        last = rows.column(rows.num_columns - 1).to_pylist()
+        for value in dict.fromkeys(last) if self.lake.warehouse.partitioned else (None,):
+            if self.lake.warehouse.partitioned:
+                yield (repr(value),), rows.filter(pa.array([each == value for each in last]))
+            else:
+                yield (), rows
+
+    def written(self, written: WrittenFile, values: Sequence[str] = ()) -> LiveFile:
+        file = self.data_file(written, ",".join(values))
+        return LiveFile(file.path, file.size, file.rows, None, None, None, file, file.partition)
+
+    def delete_file(self, vector: Vector, of: LiveFile) -> Vector:
+        assert vector.data_file == of.path
         return vector
 
     def has_snapshot(self, snapshot_id: int) -> bool:

@@ -108,8 +108,9 @@ def fold_at(catalog: Catalog, duckdb: DuckDBPyConnection, name: str, lsn: int) -
     if whole is None:
         table = ".".join(mirror.name())
         raise HistoryError(f"{table} does not follow a source table, so it has no LSN", remedy="use time:…")
-    known = {identifier[-1] for identifier in catalog.list_tables(NAMESPACE)}
-    changelogs = [f"{NAMESPACE}.{mirrored}_cdc" for mirrored in sorted(known) if f"{mirrored}_cdc" in known]
+    spaces = {NAMESPACE, mirror.name()[0]}
+    known = {".".join(identifier) for space in spaces for identifier in catalog.list_tables(space)}
+    changelogs = [f"{mirrored}_cdc" for mirrored in sorted(known) if f"{mirrored}_cdc" in known]
     return bounded(duckdb, whole, changelogs, lsn)
 
 

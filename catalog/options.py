@@ -18,6 +18,8 @@ from catalog.pseudonyms import UNCHANGED, pseudonym
 from catalog.settings import Settings
 
 FILE_NAME = "tables.json"
+NAMESPACE = "taxi_cdc"
+"""Of mirrors and changelogs, unless another one was asked for."""
 Manner = Literal["exclude", "null", "hash"]
 
 
@@ -36,12 +38,13 @@ class Rule:
 @dataclass(frozen=True)
 class TableOptions:
     """Rules by withheld column; `append_only` where rows are only added, so that no key has to tell them apart;
-    `partition` of the mirror, as catalog/partition.py reads it.
+    `partition` of the mirror, as catalog/partition.py reads it; `namespace` of mirror and changelog.
     """
 
     columns: Mapping[str, Rule] = field(default_factory=dict)
     append_only: bool = False
     partition: str = ""
+    namespace: str = NAMESPACE
 
     @classmethod
     def of(cls, noted: dict[str, Any]) -> TableOptions:

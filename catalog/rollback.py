@@ -8,6 +8,7 @@ from catalog.errors import HistoryError
 from catalog.history import parse_instant, snapshot_at, table_history
 from catalog.source import NAMESPACE
 from catalog.tables import TABLES
+from catalog.tables.cdc import POSITION_PROPERTY
 from catalog.time_travel import parse_point
 
 if TYPE_CHECKING:
@@ -36,6 +37,6 @@ def require_batch_table(table: Table) -> None:
     """Refuse a table that the stream writes and that is no mirror: its rows say how far others are."""
     name = ".".join(table.name())
     written_by_stream = {each.identifier for each in TABLES if each.writer == "the stream"}
-    if name.split(".")[0] == NAMESPACE or name in written_by_stream:
-        remedy = "lake rollback its mirror" if name.startswith(NAMESPACE) else "it follows its mirror by itself"
+    if name.split(".")[0] == NAMESPACE or POSITION_PROPERTY in table.properties or name in written_by_stream:
+        remedy = "it follows its mirror by itself" if name in written_by_stream else "lake rollback its mirror"
         raise HistoryError(f"{name} belongs to the stream and is not set back", remedy=remedy)

@@ -13,11 +13,10 @@ import psycopg
 import pyarrow as pa
 
 from catalog.errors import SourceError, UnsupportedTypeError
-from catalog.options import PLAIN, Options, Rule, TableOptions
+from catalog.options import NAMESPACE, PLAIN, Options, Rule, TableOptions
 from catalog.pseudonyms import pseudonym_length
 from catalog.types import ColumnType, column_type
 
-NAMESPACE = "taxi_cdc"
 PUBLISHED_INSIDE = ("heartbeat", "signal")
 """Service tables: published for Debezium and verification, never mirrored."""
 
@@ -60,6 +59,7 @@ class SourceTable:
     past: tuple[SourceColumn, ...] = ()
     oid: int = 0
     file: int = 0
+    namespace: str = NAMESPACE
 
     @property
     def qualified(self) -> str:
@@ -73,7 +73,7 @@ class SourceTable:
     @property
     def mirror(self) -> str:
         """`namespace.table` of the mirror, without the catalog's name."""
-        return f"{NAMESPACE}.{self._flat}"
+        return f"{self.namespace}.{self._flat}"
 
     @property
     def changelog(self) -> str:
@@ -240,7 +240,18 @@ def _read_table(
     require_names(schema, name, columns)
     for column in columns:
         _require_type(column, f"{schema}.{name}")
-    return SourceTable(schema, name, columns, key, identity == "f", oid=oid, file=file)
+    return SourceTable(schema, name, columns, key, identity == "f", oid=oid, file=file, namespace=options.namespace)
+
+
+def named(options: Options, schema: str, name: str) -> SourceTable:
+    """A table that need not be in the source any more: what it is called in Kafka and in the lake."""
+    namespace = options.get(f"{schema}.{name}", PLAIN).namespace
+    return SourceTable(schema, name, (), (), full_identity=False, namespace=namespace)
+
+
+def namespaces(options: Options) -> list[str]:
+    """Where mirrors and changelogs are."""
+    return sorted({NAMESPACE, *(each.namespace for each in options.values())})
 
 
 def take_names(table: SourceTable, taken: dict[str, str]) -> None:

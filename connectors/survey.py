@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from catalog.errors import ComponentError, ConfigurationError, SourceError
+from catalog.options import NAMESPACE
 from catalog.source import PUBLISHED_INSIDE, SourceColumn, SourceTable, read_columns, read_key
 
 SQL = Path(__file__).parent / "sql"
@@ -75,7 +76,8 @@ class Relation:
     `is_open` says that this role may look into its schema, otherwise columns and key are unknown; `is_readable` that
     the role that is to read it may. `rows` is an estimate, None before the first ANALYZE; `without_full_identity`
     names the parts, schema and name, that lack it: the table itself or partitions. `unique_columns` might be its key;
-    `unique_index` names their index unless a constraint has it. `append_only` is what it was or is asked to be.
+    `unique_index` names their index unless a constraint has it. `append_only` and
+    `namespace` are what it is asked to be.
     """
 
     schema: str
@@ -99,6 +101,7 @@ class Relation:
     columns: tuple[SourceColumn, ...] = ()
     key: tuple[str, ...] = ()
     append_only: bool = False
+    namespace: str = NAMESPACE
 
     @property
     def qualified(self) -> str:
@@ -108,7 +111,8 @@ class Relation:
     @property
     def source(self) -> SourceTable:
         """The same as the stream would see it."""
-        return SourceTable(self.schema, self.name, self.columns, self.key, not self.without_full_identity)
+        full = not self.without_full_identity
+        return SourceTable(self.schema, self.name, self.columns, self.key, full, namespace=self.namespace)
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import ComponentError, ConfigurationError, SourceError
+from catalog.options import read_options
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
-from catalog.source import NAMESPACE, PUBLISHED_INSIDE, SourceTable
+from catalog.source import PUBLISHED_INSIDE, SourceTable, named, namespaces
 from catalog.tables.cdc import LEFT_PROPERTY, SOURCE_PROPERTY
 from catalog.verification.barrier import pass_barrier, topic_targets
 from catalog.verification.coverage import wait_covered
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
     from connectors.survey import Relation
 
 Say = Callable[[str], None]
@@ -119,7 +122,8 @@ def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
     from connectors.topics import delete_topic
     from streaming.requests import Request, draining, pending, submit
 
-    sources = [SourceTable(schema, name, (), (), full_identity=False) for schema, name in names]
+    options = read_options(settings)
+    sources = [named(options, schema, name) for schema, name in names]
     published = published_tables(settings)
     for schema, name in names:
         if (schema, name) in published:
@@ -143,9 +147,14 @@ def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
 def left_tables(settings: Settings) -> set[str]:
     """`schema.table` of every mirror in the lake whose source was removed."""
     catalog = iceberg_catalog(settings)
-    every = [catalog.load_table(name).properties for name in catalog.list_tables(NAMESPACE)]
+    there = [each for space in namespaces(read_options(settings)) for each in _tables(catalog, space)]
+    every = [catalog.load_table(name).properties for name in there]
     left = [SourceTable.from_json(each[SOURCE_PROPERTY]) for each in every if LEFT_PROPERTY in each]
     return {source.qualified for source in left}
+
+
+def _tables(catalog: Catalog, namespace: str) -> list[tuple[str, ...]]:
+    return list(catalog.list_tables(namespace)) if catalog.namespace_exists(namespace) else []
 
 
 def stream_job(settings: Settings) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from catalog.errors import ConfigurationError
-from catalog.options import PLAIN, Manner, Options, Rule, TableOptions, read_options, sign_of
+from catalog.options import NAMESPACE, PLAIN, Manner, Options, Rule, TableOptions, read_options, sign_of
 from catalog.partition import Partition
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
-from catalog.source import without_withheld
+from catalog.source import named, without_withheld
+from catalog.tables import TABLES
 
 if TYPE_CHECKING:
     from connectors.survey import Relation
@@ -20,16 +22,24 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Wishes:
     """`columns` are withheld of every table that has them; `append_only` is for tables without a key, `partition` for
-    those that have its column.
+    those that have its column, `namespace` for all.
     """
 
     columns: Mapping[str, Manner]
     append_only: bool = False
     partition: str = ""
+    namespace: str = NAMESPACE
 
 
-def wishes(exclude: Sequence[str], mask: Sequence[str], *, append_only: bool = False, partition: str = "") -> Wishes:
-    """What the options ask for. Raises ConfigurationError for a mask or a partition that is none."""
+def wishes(
+    exclude: Sequence[str],
+    mask: Sequence[str],
+    *,
+    append_only: bool = False,
+    partition: str = "",
+    namespace: str = NAMESPACE,
+) -> Wishes:
+    """What the options ask for. Raises ConfigurationError for a mask, a partition or a namespace that is none."""
     found: dict[str, Manner] = dict.fromkeys(exclude, "exclude")
     for each in mask:
         column, _, manner = each.rpartition("=")
@@ -41,7 +51,12 @@ def wishes(exclude: Sequence[str], mask: Sequence[str], *, append_only: bool = F
         found[column] = cast(Manner, manner)
     if partition and found.get(Partition.parse(partition).column, "hash") != "hash":
         raise ConfigurationError(f"--partition {partition}: the lake is not to have the values of this column")
-    return Wishes(found, append_only, partition)
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", namespace) or namespace in {each.namespace for each in TABLES}:
+        raise ConfigurationError(
+            f"--namespace {namespace} is none for mirrors",
+            remedy="lower-case letters, digits and _; not one of the lake's own",
+        )
+    return Wishes(found, append_only, partition, namespace)
 
 
 def options_of(settings: Settings, relations: Sequence[Relation], wished: Wishes) -> Options:
@@ -75,7 +90,7 @@ def as_asked(relations: Sequence[Relation], options: Options) -> tuple[Relation,
 
 def _as_asked(relation: Relation, options: TableOptions) -> Relation:
     columns = without_withheld(relation.qualified, relation.columns, options.columns)
-    return replace(relation, columns=columns, append_only=options.append_only)
+    return replace(relation, columns=columns, append_only=options.append_only, namespace=options.namespace)
 
 
 def _wished(settings: Settings, relation: Relation, wished: Wishes) -> TableOptions:
@@ -86,7 +101,7 @@ def _wished(settings: Settings, relation: Relation, wished: Wishes) -> TableOpti
         if column in numbers
     }
     is_log = wished.append_only and relation.is_open and not relation.key
-    return TableOptions(rules, is_log, _partition(relation, wished.partition))
+    return TableOptions(rules, is_log, _partition(relation, wished.partition), wished.namespace)
 
 
 def _partition(relation: Relation, wished: str) -> str:
@@ -110,7 +125,8 @@ def _numbers(relation: Relation) -> dict[str, int]:
 def _require_new(settings: Settings, relation: Relation) -> None:
     from connectors.registration import captured_tables
 
-    in_lake = iceberg_catalog(settings).table_exists(relation.source.mirror)
+    known = named(read_options(settings), relation.schema, relation.name)
+    in_lake = iceberg_catalog(settings).table_exists(known.mirror)
     if in_lake or relation.qualified in captured_tables(settings):
         raise ConfigurationError(
             f"{relation.qualified} is in the lake with other options, and its snapshots and events hold their values",

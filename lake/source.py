@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from catalog.errors import ConfigurationError
-from catalog.options import PLAIN, note_options, read_options
+from catalog.options import NAMESPACE, PLAIN, note_options, read_options
 from catalog.settings import Settings, load_settings
-from catalog.source import SourceTable
+from catalog.source import named
 from lake.app import app
 from lake.options import Wishes, as_asked, options_of, wishes
 from lake.stack import console
@@ -70,6 +70,7 @@ def add(
     partition: Annotated[
         str, typer.Option(help="How mirrors that have the column are partitioned: 'month(c)', 'bucket(16, c)' or c.")
     ] = "",
+    namespace: Annotated[str, typer.Option(help="The Iceberg namespace of mirrors and changelogs.")] = NAMESPACE,
 ) -> None:
     """Let tables of the source join while everything runs: publication, connector, topic and lake.
 
@@ -83,9 +84,8 @@ def add(
     from lake.joining import join, wait_running
 
     settings = load_settings()
-    chosen, refused = _chosen(
-        settings, tables, wishes(exclude or [], mask or [], append_only=append_only, partition=partition)
-    )
+    wished = wishes(exclude or [], mask or [], append_only=append_only, partition=partition, namespace=namespace)
+    chosen, refused = _chosen(settings, tables, wished)
     _show(refused)
     if not chosen:
         raise typer.Exit(1)
@@ -127,7 +127,7 @@ def remove(
     with _progress() as say:
         joining.leave(settings, chosen, say)
     for schema, name in chosen:
-        gone = drop_from_lake(settings, SourceTable(schema, name, (), (), full_identity=False)) if drop else []
+        gone = drop_from_lake(settings, named(read_options(settings), schema, name)) if drop else []
         if drop:
             note_options(settings, f"{schema}.{name}", PLAIN)
         kept = f"deleted {' and '.join(gone)}" if drop else "its mirror and changelog stay in the lake"

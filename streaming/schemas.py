@@ -11,7 +11,7 @@ from catalog.errors import ComponentError, SourceError, TableStoppedError
 from catalog.options import PLAIN, read_options
 from catalog.partition import Partition
 from catalog.settings import CATALOG, Settings
-from catalog.source import NAMESPACE, SourceTable, read_source_tables
+from catalog.source import SourceTable, namespaces, read_source_tables
 from catalog.tables.cdc import (
     LEFT_PROPERTY,
     QUARANTINE,
@@ -67,8 +67,13 @@ class SourceSchemas:
 
     def _persisted(self) -> tuple[SourceTable, ...]:
         found = []
-        for row in self._lake.spark.sql(f"SHOW TABLES IN {CATALOG}.{NAMESPACE}").collect():
-            table = self._lake.table(f"{NAMESPACE}.{row.tableName}")
+        names = [
+            f"{space}.{row.tableName}"
+            for space in namespaces(read_options(self._settings))
+            for row in self._lake.spark.sql(f"SHOW TABLES IN {CATALOG}.{space}").collect()
+        ]
+        for name in names:
+            table = self._lake.table(name)
             text = table.property(SOURCE_PROPERTY)
             if text is not None and table.property(LEFT_PROPERTY) is None:
                 found.append(SourceTable.from_json(text))
@@ -81,7 +86,8 @@ class SourceSchemas:
                 self._lake.table(source.mirror).set_property(LEFT_PROPERTY, datetime.now(UTC).isoformat())
 
     def create(self, source: SourceTable) -> None:
-        """Create the mirror and the changelog of a source table where they are missing."""
+        """Create the mirror and the changelog of a source table, and their namespace, where they are missing."""
+        self._lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{source.namespace}")
         make_room(self._lake, source.mirror)
         mirror, changelog = (f"{CATALOG}.{name}" for name in (source.mirror, source.changelog))
         described = {**TABLE_PROPERTIES, SOURCE_PROPERTY: source.to_json()}
@@ -92,8 +98,9 @@ class SourceSchemas:
         self._lake.create(create_table(changelog, schema, partition=hours, properties=TABLE_PROPERTIES))
 
     def create_shared(self) -> None:
-        """Create the namespace and the quarantine where they are missing."""
-        self._lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{NAMESPACE}")
+        """Create the namespaces and the quarantine where they are missing."""
+        for space in namespaces(read_options(self._settings)):
+            self._lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{space}")
         name = f"{CATALOG}.{QUARANTINE}"
         self._lake.create(create_table(name, QUARANTINE_SCHEMA, partition="days(at)", properties=TABLE_PROPERTIES))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import LakehouseError, VerificationError
-from catalog.history import lake_name, snapshot_entries
+from catalog.history import snapshot_entries
 from catalog.positions import Position, position_of
 from catalog.settings import Settings
 from catalog.source import SourceTable
@@ -59,7 +59,7 @@ def wait_covered(
                 pinned[name] = pin(catalog, table, target)
                 del waiting[name]
             except LakehouseError as lagging:
-                reasons[name] = _explained(lagging, status.get(table.mirror, {}))
+                reasons[name] = _explained(lagging, status.get(table.qualified, {}))
         progress("position", ", ".join(sorted(waiting)), len(pinned), len(tables))
         if waiting and time.monotonic() > deadline:
             break
@@ -91,12 +91,13 @@ def _reached(at: Position, target: Mapping[int, int]) -> dict[int, int]:
 
 
 def stream_status(settings: Settings) -> dict[str, dict[str, Any]]:
-    """What the streaming job last wrote about its tables, by the mirror's name; empty without its status file."""
+    """What the streaming job last wrote about its tables, by `schema.table`; empty without its status file."""
     try:
         status: dict[str, Any] = json.loads((settings.state_dir / STATUS_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return {lake_name(name): table for name, table in (status.get("tables") or {}).items()}
+    tables: dict[str, dict[str, Any]] = status.get("tables") or {}
+    return tables
 
 
 def _head(catalog: Catalog, name: str) -> tuple[Table, Position, int | None]:

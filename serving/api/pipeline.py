@@ -41,7 +41,8 @@ class Pipeline:
     def _flow(self) -> dict[str, Any]:
         """Rates and delays of the last minutes."""
         since = datetime.now(UTC) - timedelta(minutes=MINUTES)
-        changelogs = [name for name in self._heads.tables() if name.startswith("taxi_cdc.") and name.endswith("_cdc")]
+        tables = set(self._heads.tables())
+        changelogs = [name for name in tables if name.endswith("_cdc") and name.removesuffix("_cdc") in tables]
         events = sum(self._added(name, since) for name in changelogs)
         quarantined = self._added(EVENTS_SET_ASIDE, since)
         seen = events + quarantined

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
+from catalog.readers import iceberg_catalog
 from catalog.verification.barrier import kafka_consumer
 from connectors.inspection import list_topics
 from streaming.requests import Request, submit
@@ -177,14 +178,14 @@ def test_a_schema_joins_under_traffic_with_a_writer_open_across_the_command(stac
     assert {name: state.pid for name, state in stack.states().items()} == pids, "no process was started again"
     report = stack.verified(*(f"{schema}.{name}" for name in JOINING))
     assert all(table.rows_compared for table in report.tables)
-    assert stack.lake_rows(f"select quiet_id from taxi_cdc.{schema}__quiet order by 1") == [(1,), (2,)]
+    assert stack.lake_rows(f"select quiet_id from pagila.{schema}__quiet order by 1") == [(1,), (2,)]
     assert writer.was_waited_for
     again = stack.lake("add", f"{schema}.film", f"{schema}.visit", "--no-wait")
     assert again.returncode == 0 and "was there already" in again.stdout, "adding again is harmless"
 
 
 def test_withheld_columns_reach_neither_kafka_nor_the_lake(stack, schema):
-    mirror = f"taxi_cdc.{schema}__actor"
+    mirror = f"pagila.{schema}__actor"
     assert stack.lake_rows(f"select count(*), count(name) from {mirror}") == [(105, 0)]
     for row in ("after", "before"):
         images = stack.lake_rows(f"select distinct {row}.* from {mirror}_cdc where {row} is not null limit 9")
@@ -208,17 +209,17 @@ def test_rows_move_between_the_partitions_of_a_mirror(stack, schema):
     months = (
         f"select to_char(paid_at at time zone 'UTC', 'YYYY-MM'), count(*) from {schema}.payment group by 1 order by 1"
     )
-    paid = stack.iceberg(f"{schema}__payment")
+    paid = iceberg_catalog(stack.settings).load_table(f"pagila.{schema}__payment")
     files = paid.inspect.partitions().to_pylist()
     counted = {row["partition"]["paid_at_month"]: row["record_count"] for row in files}
     assert len(counted) > 12 and all(counted.values())
     for month, count in stack.source(months):
         first = f"timestamptz '{month}-01 00:00:00+00'"
         within = f"paid_at >= {first} and paid_at < {first} + interval 1 month"
-        found = stack.lake_rows(f"select count(*) from taxi_cdc.{schema}__payment where {within}")
+        found = stack.lake_rows(f"select count(*) from pagila.{schema}__payment where {within}")
         assert found == [(count,)], f"{month}, by a reader that passes over other partitions"
     moved = stack.lake_rows(
-        f"select count(*) from taxi_cdc.{schema}__payment_cdc d join taxi_cdc.{schema}__payment_cdc c"
+        f"select count(*) from pagila.{schema}__payment_cdc d join pagila.{schema}__payment_cdc c"
         " on d.op = 'd' and c.op = 'c' and d.lsn = c.lsn and d.before.paid_at <> c.after.paid_at"
     )
     assert moved[0][0] > 5
@@ -226,7 +227,7 @@ def test_rows_move_between_the_partitions_of_a_mirror(stack, schema):
 
 def test_pseudonyms_are_alike_in_events_copies_and_before_images_and_kafka_has_no_text(stack, schema):
     """Key changes included: `film_actor` has some."""
-    key, mirror = stack.settings.secrets.pseudonym_key, f"taxi_cdc.{schema}__film_actor"
+    key, mirror = stack.settings.secrets.pseudonym_key, f"pagila.{schema}__film_actor"
 
     def pseudonyms(rows: list[tuple[str | None]]) -> list[str]:
         return sorted(hashlib.sha256((key + text).encode()).hexdigest() for (text,) in rows if text is not None)
@@ -255,7 +256,7 @@ def records(stack, topic: str) -> list[bytes | None]:
 
 
 def test_a_table_leaves_and_comes_back_and_the_others_go_on(stack, schema):
-    film, mirror = f"{schema}.film", f"taxi_cdc.{schema}__film"
+    film, mirror = f"{schema}.film", f"pagila.{schema}__film"
     submit(stack.settings, Request("drain", film))  # a command that broke off, then a query that starts anew
     stack.execute(f"alter publication {stack.settings.publication} drop table {film}")
     started = f"{stack.settings.state_dir}/checkpoints"

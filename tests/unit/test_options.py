@@ -11,7 +11,7 @@ from catalog.errors import ConfigurationError, SourceError, TableStoppedError
 from catalog.options import PLAIN, Rule, TableOptions, note_options, read_options, sign_of
 from catalog.pseudonyms import pseudonym, pseudonym_length
 from catalog.settings import Settings
-from catalog.source import SourceColumn, SourceTable, without_withheld
+from catalog.source import SourceColumn, SourceTable, named, namespaces, without_withheld
 from connectors.configuration import connector_configuration
 from lake.options import wishes
 from streaming.evolution import require_followable
@@ -35,6 +35,13 @@ def test_options_are_noted_by_table_and_forgotten(settings):
     note_options(settings, "shop.customers", TableOptions(RULES))
     note_options(settings, "shop.log", TableOptions(append_only=True))
     assert read_options(settings) == {"shop.customers": TableOptions(RULES), "shop.log": TableOptions({}, True)}
+    note_options(settings, "shop.items", TableOptions(namespace="shop", partition="kind"))
+    assert [named(read_options(settings), "shop", name).mirror for name in ("items", "log")] == [
+        "shop.shop__items",
+        "taxi_cdc.shop__log",
+    ]
+    assert namespaces(read_options(settings)) == ["shop", "taxi_cdc"]
+    note_options(settings, "shop.items", PLAIN)
     note_options(settings, "shop.customers", PLAIN)
     assert set(read_options(settings)) == {"shop.log"}
 
@@ -70,6 +77,11 @@ def test_the_connector_leaves_both_kinds_out(settings):
 def test_options_are_wishes_by_column():
     found = wishes(["note"], ["email=null", "a=b=null", "name=hash"]).columns
     assert found == {"note": "exclude", "email": "null", "a=b": "null", "name": "hash"}
+    for namespace in ("weather", "realtime", "Shop", "a.b", "control"):
+        with pytest.raises(ConfigurationError, match="is none for mirrors"):
+            wishes([], [], namespace=namespace)
+    with pytest.raises(ConfigurationError, match="not to have the values"):
+        wishes(["at"], [], partition="month(at)")
     for wrong in ("email", "email=md5", "=null"):
         with pytest.raises(ConfigurationError, match="is no mask"):
             wishes([], [wrong])

@@ -116,7 +116,7 @@ def _realtime(stream: dict[str, Any] | None, heads: Sequence[Head]) -> dict[str,
 
 def _source_name(table: str) -> str:
     """The source table of a mirror, as the stream names it."""
-    schema, _, name = table.removeprefix("taxi_cdc.").rpartition("__")
+    schema, _, name = table.partition(".")[2].rpartition("__")
     return f"{schema or 'public'}.{name}"
 
 

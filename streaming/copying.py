@@ -35,7 +35,7 @@ from catalog.verification.barrier import SourcePoint, pass_barrier, source_point
 from catalog.verification.source_rows import NOT_HOLDABLE, KeyRange, key_ranges, range_key, read_range
 from streaming.audit import Topic, TopicAudit
 from streaming.changelog import Changelog
-from streaming.evolution import statements
+from streaming.evolution import require_rebuildable, statements
 from streaming.iceberg import IcebergTable, Lake
 from streaming.schemas import SourceSchemas
 from streaming.shape import shaped
@@ -89,14 +89,8 @@ class Copier:
         self._schemas.create(source)
         mirror, changelog = self._lake.table(source.mirror), self._lake.table(source.changelog)
         names = (f"{CATALOG}.{source.mirror}", f"{CATALOG}.{source.changelog}")
-        partitioned = {f"ALTER TABLE {names[0]} DROP COLUMN `{column}`" for column in mirror.partitioned_by()}
+        require_rebuildable(mirror.arrow_schema, changelog.arrow_schema, source, mirror.partitioned_by())
         for statement in statements(mirror.arrow_schema, changelog.arrow_schema, source, *names):
-            if statement in partitioned:
-                raise TableStoppedError(
-                    source.qualified,
-                    "the column that its mirror is partitioned by has another type",
-                    remedy=f"lake remove {source.qualified} --drop; lake add {source.qualified} --partition …",
-                )
             self._lake.create(statement)
         mirror.refresh()
         changelog.refresh()

@@ -8,6 +8,7 @@ are there already.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import pyarrow as pa
 
@@ -72,6 +73,28 @@ def _widens(old: pa.DataType, new: pa.DataType) -> bool:
     return (old, new) in {(pa.int32(), pa.int64()), (pa.float32(), pa.float64())}
 
 
+def require_rebuildable(
+    mirror: pa.Schema, changelog: pa.Schema, source: SourceTable, partitioned_by: Collection[str]
+) -> None:
+    """Raise TableStoppedError where both tables have to be made anew for a source schema."""
+    reasons = [
+        f"column {column.name}, by which its mirror is partitioned, has another type"
+        for column in source.columns
+        if column.name in partitioned_by and _is_retyped(mirror.field(column.name), column)
+    ]
+    if bool(source.key) != ("key" in changelog.names):
+        reasons.append("it joined append-only and has a primary key now" if source.key else "it lost its primary key")
+    if reasons:
+        table = source.qualified
+        again = f"lake remove {table} --drop; then lake add {table}, with its other options"
+        raise TableStoppedError(table, reasons[0], remedy=again)
+
+
+def _is_retyped(held: pa.Field, column: SourceColumn) -> bool:
+    kind = column.type.arrow
+    return spark_type(held.type) != spark_type(kind) and not _widens(held.type, kind)
+
+
 def statements(
     mirror: pa.Schema, changelog: pa.Schema, source: SourceTable, mirror_name: str, log_name: str
 ) -> list[str]:
@@ -96,8 +119,8 @@ def _rebuilt(table: str, place: str, held: pa.Field | None, column: SourceColumn
     kind = spark_type(column.type.arrow)
     if held is None:
         return [f"ALTER TABLE {table} ADD COLUMNS ({place} {kind})"]
+    if _is_retyped(held, column):
+        return [f"ALTER TABLE {table} DROP COLUMN {place}", f"ALTER TABLE {table} ADD COLUMNS ({place} {kind})"]
     if spark_type(held.type) == kind:
         return []
-    if _widens(held.type, column.type.arrow):
-        return [f"ALTER TABLE {table} ALTER COLUMN {place} TYPE {kind}"]
-    return [f"ALTER TABLE {table} DROP COLUMN {place}", f"ALTER TABLE {table} ADD COLUMNS ({place} {kind})"]
+    return [f"ALTER TABLE {table} ALTER COLUMN {place} TYPE {kind}"]

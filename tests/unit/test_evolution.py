@@ -8,7 +8,7 @@ from streaming_model.envelopes import table
 from catalog.errors import TableStoppedError
 from catalog.source import SourceColumn, SourceTable
 from catalog.tables.cdc import changelog_schema, mirror_schema
-from streaming.evolution import require_followable, statements
+from streaming.evolution import require_followable, require_rebuildable, statements
 
 OLD = table(("id", "integer"), ("n", "integer"), ("amount", "numeric(8,2)"), ("share", "real"))
 
@@ -155,3 +155,25 @@ def test_a_resync_drops_and_adds_a_retyped_column():
 def test_another_primary_key_stops_the_table(key):
     with pytest.raises(TableStoppedError, match="its primary key changed"):
         require_followable(OLD, replace(OLD, key=key))
+
+
+@pytest.mark.parametrize(
+    ("postgres", "partitioned_by", "again"),
+    [("text", ["n"], True), ("text", ["amount"], False), ("text", [], False), ("bigint", ["n"], False)],
+)
+def test_a_partitioned_mirror_is_made_anew_when_its_column_has_another_type(postgres, partitioned_by, again):
+    retyped = with_column(1, postgres=postgres)
+    if not again:
+        require_rebuildable(*in_the_lake(OLD), retyped, partitioned_by)
+        return
+    with pytest.raises(TableStoppedError, match="by which its mirror is partitioned") as stop:
+        require_rebuildable(*in_the_lake(OLD), retyped, partitioned_by)
+    assert "--drop" in stop.value.remedy
+
+
+def test_a_log_that_gets_a_key_and_a_table_that_loses_its_own_are_made_anew():
+    log = replace(OLD, key=())
+    require_rebuildable(*in_the_lake(log), log, [])
+    for before, after in ((log, OLD), (OLD, log)):
+        with pytest.raises(TableStoppedError, match="primary key"):
+            require_rebuildable(*in_the_lake(before), after, [])

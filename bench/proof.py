@@ -15,9 +15,10 @@ import pyarrow as pa
 from bench.accounting import Watched
 from bench.machine import Machine, describe, load_average
 from catalog.positions import PartitionPosition, Position
+from catalog.published import read_source_tables
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
-from catalog.source import NAMESPACE, SourceTable, read_source_tables
+from catalog.source import NAMESPACE, SourceTable
 from catalog.tables.cdc import POSITION_PROPERTY, changelog_schema, mirror_schema
 from catalog.verification.barrier import SourcePoint, source_point
 from catalog.verification.coverage import pin

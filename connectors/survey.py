@@ -17,7 +17,8 @@ from psycopg.rows import class_row
 
 from catalog.errors import ComponentError, ConfigurationError, SourceError
 from catalog.options import NAMESPACE
-from catalog.source import PUBLISHED_INSIDE, SourceColumn, SourceTable, read_columns, read_key
+from catalog.published import read_columns, read_key
+from catalog.source import PUBLISHED_INSIDE, SourceColumn, SourceTable
 
 SQL = Path(__file__).parent / "sql"
 LOCK_SECONDS = 2

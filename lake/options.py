@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, cast
 from catalog.errors import ConfigurationError
 from catalog.options import NAMESPACE, PLAIN, Manner, Options, Rule, TableOptions, read_options, sign_of
 from catalog.partition import Partition
+from catalog.published import without_withheld
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
-from catalog.source import named, without_withheld
+from catalog.source import named
 from catalog.tables import TABLES
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import structlog
 from catalog.errors import ComponentError, SourceError, TableStoppedError
 from catalog.options import PLAIN, read_options
 from catalog.partition import Partition
+from catalog.published import read_source_tables
 from catalog.settings import CATALOG, Settings
-from catalog.source import SourceTable, namespaces, read_source_tables
+from catalog.source import SourceTable, namespaces
 from catalog.tables.cdc import (
     LEFT_PROPERTY,
     QUARANTINE,

@@ -18,8 +18,9 @@ from catalog.errors import ComponentError, SourceError, VerificationError
 from catalog.history import lsn_number
 from catalog.options import read_options
 from catalog.pseudonyms import KEY_SETTING
+from catalog.published import read_source_tables
 from catalog.settings import Settings
-from catalog.source import SourceTable, read_source_tables
+from catalog.source import SourceTable
 from catalog.visibility import PostgresSnapshot
 
 if TYPE_CHECKING:

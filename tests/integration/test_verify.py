@@ -12,8 +12,8 @@ import pytest
 
 from catalog.errors import VerificationError
 from catalog.positions import PartitionPosition, Position
+from catalog.published import read_source_tables
 from catalog.readers import iceberg_catalog
-from catalog.source import read_source_tables
 from catalog.tables.cdc import POSITION_PROPERTY, changelog_schema, mirror_schema
 from catalog.verification import verify
 from catalog.verification.barrier import source_point

@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from catalog.errors import ConfigurationError, SourceError, TableStoppedError
 from catalog.options import PLAIN, Rule, TableOptions, note_options, read_options, sign_of
 from catalog.pseudonyms import pseudonym, pseudonym_length
+from catalog.published import without_withheld
 from catalog.settings import Settings
-from catalog.source import SourceColumn, SourceTable, named, namespaces, without_withheld
+from catalog.source import SourceColumn, SourceTable, named, namespaces
 from connectors.configuration import connector_configuration
 from lake.options import wishes
 from streaming.evolution import require_followable

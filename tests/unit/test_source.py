@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from catalog.errors import SourceError
-from catalog.source import SourceColumn, SourceTable, require_names, take_names
+from catalog.published import require_names, take_names
+from catalog.source import SourceColumn, SourceTable
 from catalog.tables.cdc import changelog_schema, create_table, mirror_schema, spark_type
 
 COLUMNS = (

@@ -75,17 +75,8 @@ CHANGES = (
 WAITING = "select 1 from pg_locks where relation = to_regclass(%s) and mode = 'ShareRowExclusiveLock' and not granted"
 JOINING = ("actor", "basket", "film", "film_actor", "log", "payment", "quiet", "shop", "visit")
 OPTIONS = (
-    "--append-only",
-    "--partition",
-    "month(paid_at)",
-    "--exclude",
-    "place",
-    "--exclude",
-    "photo",
-    "--mask",
-    "name=null",
-    "--mask",
-    "part=hash",
+    *("--namespace", "pagila", "--append-only", "--partition", "month(paid_at)"),
+    *("--exclude", "place", "--exclude", "photo", "--mask", "name=null", "--mask", "part=hash"),
 )
 
 

@@ -104,7 +104,7 @@ def _chosen(point: SourcePoint, names: Sequence[str] | None) -> list[SourceTable
     by_name = {table.mirror: table for table in tables} | {table.qualified: table for table in tables}
     chosen = []
     for name in names:
-        table = by_name.get(name) or by_name.get(lake_name(name))
+        table = by_name.get(name) or by_name.get(lake_name(name)) or by_name.get(f"public.{name}")
         if table is None and name in point.refused:
             raise point.refused[name]
         if table is None:

@@ -204,11 +204,12 @@ def test_rows_move_between_the_partitions_of_a_mirror(stack, schema):
     files = paid.inspect.partitions().to_pylist()
     counted = {row["partition"]["paid_at_month"]: row["record_count"] for row in files}
     assert len(counted) > 12 and all(counted.values())
-    for month, count in stack.source(months):
+    expected, parts = stack.source(months), []
+    for month, _ in expected:  # each asked by itself, so that other partitions are passed over
         first = f"timestamptz '{month}-01 00:00:00+00'"
         within = f"paid_at >= {first} and paid_at < {first} + interval 1 month"
-        found = stack.lake_rows(f"select count(*) from pagila.{schema}__payment where {within}")
-        assert found == [(count,)], f"{month}, by a reader that passes over other partitions"
+        parts.append(f"select '{month}' as month, count(*) from pagila.{schema}__payment where {within}")
+    assert stack.lake_rows(f"{' union all '.join(parts)} order by month") == expected
     moved = stack.lake_rows(
         f"select count(*) from pagila.{schema}__payment_cdc d join pagila.{schema}__payment_cdc c"
         " on d.op = 'd' and c.op = 'c' and d.lsn = c.lsn and d.before.paid_at <> c.after.paid_at"

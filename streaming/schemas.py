@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 import psycopg
@@ -37,6 +38,7 @@ class SourceSchemas:
     def __init__(self, settings: Settings, lake: Lake) -> None:
         self._settings, self._lake = settings, lake
         self.refused: dict[str, SourceError] = {}
+        self._making = threading.Lock()
 
     def read(self) -> tuple[SourceTable, ...]:
         """The published tables: as Postgres has them, or as they were last seen when it does not answer.
@@ -88,7 +90,7 @@ class SourceSchemas:
 
     def create(self, source: SourceTable) -> None:
         """Create the mirror and the changelog of a source table, and their namespace, where they are missing."""
-        self._lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{source.namespace}")
+        self._create_namespace(source.namespace)
         make_room(self._lake, source.mirror)
         mirror, changelog = (f"{CATALOG}.{name}" for name in (source.mirror, source.changelog))
         described = {**TABLE_PROPERTIES, SOURCE_PROPERTY: source.to_json()}
@@ -101,9 +103,14 @@ class SourceSchemas:
     def create_shared(self) -> None:
         """Create the namespaces and the quarantine where they are missing."""
         for space in namespaces(read_options(self._settings)):
-            self._lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{space}")
+            self._create_namespace(space)
         name = f"{CATALOG}.{QUARANTINE}"
         self._lake.create(create_table(name, QUARANTINE_SCHEMA, partition="days(at)", properties=TABLE_PROPERTIES))
+
+    def _create_namespace(self, name: str) -> None:
+        """One at a time: of two that make it at once, a catalog fails one."""
+        with self._making:
+            self._lake.create(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{name}")
 
     def follow(self, known: SourceTable, changelog: IcebergTable, mirror: IcebergTable) -> SourceTable | None:
         """Bring both tables to the source's present schema; None when it is the known one.

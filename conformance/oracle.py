@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 
+from catalog.history import lsn_number
 from catalog.settings import Settings
 
 _COLUMN = re.compile(r"""("(?:[^"]|"")+"|\w+)\[[^\]]+\]:('(?:[^']|'')*'|\S+)""")
@@ -27,16 +28,24 @@ class Event:
 class Oracle:
     """A slot of its own. It holds the WAL back until it is read, so a run should not last for days."""
 
-    def __init__(self, connection: psycopg.Connection, slot: str) -> None:
-        self._connection, self._slot = connection, slot
+    def __init__(self, dsn: str, slot: str) -> None:
+        self._dsn, self._slot = dsn, slot
 
-    def events(self, table: str, key: tuple[str, ...]) -> list[Event]:
-        """Every change of `schema.table` that was committed since the slot was made, in commit order."""
-        query = "select data from pg_logical_slot_peek_changes(%s, null, null, 'skip-empty-xacts', 'on')"
-        found: list[Event] = []
-        for (line,) in self._connection.execute(query, [self._slot]):
-            if line.startswith(f"table {table}: "):
-                found += events(line.removeprefix(f"table {table}: "), key)
+    def events(self, table: str, key: tuple[str, ...]) -> list[tuple[int, Event]]:
+        """Every change of `schema.table` that was committed since the slot was made, in commit order.
+
+        Each comes with the LSN at which its transaction's commit ends.
+        """
+        query = "select lsn::text, data from pg_logical_slot_peek_changes(%s, null, null, 'skip-empty-xacts', 'on')"
+        found: list[tuple[int, Event]] = []
+        transaction: list[Event] = []
+        with psycopg.connect(self._dsn) as connection:  # faults take connections away
+            for lsn, line in connection.execute(query, [self._slot]):
+                if line.startswith(f"table {table}: "):
+                    transaction += events(line.removeprefix(f"table {table}: "), key)
+                elif line.startswith("COMMIT"):
+                    found += [(lsn_number(lsn), event) for event in transaction]
+                    transaction = []
         return found
 
 
@@ -48,8 +57,7 @@ def oracle(settings: Settings) -> Iterator[Oracle]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("select pg_create_logical_replication_slot(%s, 'test_decoding')", [slot])
     try:
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            yield Oracle(connection, slot)
+        yield Oracle(dsn, slot)
     finally:
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("select pg_drop_replication_slot(%s)", [slot])

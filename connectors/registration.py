@@ -7,6 +7,7 @@ import time
 from typing import Any, Literal
 
 from catalog.errors import ComponentError, SourceError
+from catalog.history import lsn_number, lsn_text
 from catalog.settings import Settings
 from connectors.configuration import connector_configuration
 from connectors.source import connected, published_tables, require_readable
@@ -14,6 +15,8 @@ from connectors.worker import Worker
 
 Outcome = Literal["created", "updated", "unchanged"]
 START_SECONDS = 120.0
+LSNS = ("lsn", "lsn_proc", "lsn_commit")
+"""Of a source offset."""
 SETTLED_SECONDS = 1.5
 """How long everything must be RUNNING: Connect shows the state from before an update until the tasks have restarted."""
 UNCONVERTIBLE = re.compile(r"Failed to properly convert data value for '(.+)\.[^.]+'")
@@ -24,10 +27,12 @@ SLOT_GONE = ("no longer available on the server", "slot does not exist", "Failed
 def register(settings: Settings) -> Outcome:
     """Create or update the connector and wait until it and its task are RUNNING; a failed task is restarted once.
 
-    Raises ComponentError with the task's trace when it fails again, SourceError when a table cannot be read.
+    Raises ComponentError with the task's trace when it fails again, or when the slot has passed changes that the
+    connector has not read; SourceError when a table cannot be read.
     """
     require_readable(settings)
     worker = Worker(settings)
+    _require_slot_in_place(worker, settings)
     wanted = connector_configuration(settings, published_tables(settings))
     present = worker.configuration(settings.connector)
     if present is not None:
@@ -72,6 +77,26 @@ def start_over(settings: Settings) -> None:
     worker.configure(settings.connector, wanted)
     worker.resume(settings.connector)
     _wait_running(worker, settings)
+
+
+def _require_slot_in_place(worker: Worker, settings: Settings) -> None:
+    """Only the connector may move its slot, and it does so behind its offsets.
+
+    Debezium 3.7.0 says of `trust_offset` that it fails when the slot is ahead, but only notices it when the slot's
+    restart LSN has passed too: otherwise what lies between would be lost in silence. The slot is read first: offsets
+    that are read later can only be further.
+    """
+    find = "select confirmed_flush_lsn::text from pg_replication_slots where slot_name = %s"
+    with connected(settings, "cdc") as connection:
+        row = connection.execute(find, [settings.slot]).fetchone()
+    known = [int(each[name]) for each in worker.offsets(settings.connector) for name in LSNS if each.get(name)]
+    if row is None or row[0] is None or not known or lsn_number(row[0]) <= max(known):
+        return
+    raise ComponentError(
+        f"replication slot {settings.slot} is at {row[0]}, connector {settings.connector} has read to "
+        f"{lsn_text(max(known))}: something else moved the slot, and what lies between is lost to the connector",
+        remedy="scripts/lake connect reset forgets the offsets and copies every table anew",
+    )
 
 
 def _wait_running(worker: Worker, settings: Settings) -> None:

@@ -41,6 +41,11 @@ class Worker:
         answer = self._call("GET", f"/connectors/{connector}/status", accept={404})
         return None if answer.status_code == 404 else answer.json()
 
+    def offsets(self, connector: str) -> list[dict[str, Any]]:
+        """The source offsets as they are committed in Kafka; empty where there are none."""
+        answer = self._call("GET", f"/connectors/{connector}/offsets", accept={404})
+        return [] if answer.status_code == 404 else [each["offset"] for each in answer.json()["offsets"]]
+
     def restart_failed(self, connector: str) -> None:
         """Restart the parts of the connector that failed."""
         self._call("POST", f"/connectors/{connector}/restart?includeTasks=true&onlyFailed=true")

@@ -1,4 +1,4 @@
-# Sourced by scripts/setup: Python, Java, Postgres, Prometheus and Chromium, as found on the machine or installed with apt.
+# Sourced by scripts/setup: Python, Java, Postgres, Prometheus, Chromium, libfaketime: found, or installed with apt.
 # What is looked for, and where, is what catalog/java.py, stack/postgres.py and stack/prometheus.py look for.
 
 find_python() {
@@ -43,7 +43,15 @@ find_chromium() {
   command -v chromium || command -v chromium-browser || command -v google-chrome
 }
 
-# One that builds MinIO: 1.24 or newer.
+find_faketime() {
+  local library
+  for library in /usr/lib/*/faketime/libfaketimeMT.so.1; do
+    [ -e "$library" ] && return
+  done
+  return 1
+}
+
+# One that builds MinIO and toxiproxy: 1.24 or newer.
 find_go() {
   local go
   for go in "$(command -v go)" /usr/local/go/bin/go /usr/lib/go-*/bin/go; do
@@ -83,6 +91,7 @@ install_with_apt() {
       java) packages+=("$(first_known openjdk-17-jre-headless openjdk-21-jre-headless default-jre-headless)") ;;
       postgres) packages+=(postgresql) ;;
       chromium) packages+=(chromium) ;;
+      faketime) packages+=(libfaketime) ;;
       # Masked, or Debian would start a Prometheus of its own, now and at every boot.
       prometheus) packages+=(prometheus) && as_root ln -sfn /dev/null /etc/systemd/system/prometheus.service ;;
     esac

@@ -34,10 +34,14 @@ def test_a_lost_slot_is_named_and_a_new_copy_leaves_no_ghosts(stack):
     stack.until(lambda: worker.status(settings.connector)["connector"]["state"] == "STOPPED", "the connector stops")
     with connected(settings, "postgres") as connection:
         stack.until(lambda: not connection.execute(ACTIVE).fetchone()[0], "the slot is free")
+        stack.execute(
+            "delete from trips where trip_id % 100 = 3", "update trips set note = 'missed' where trip_id % 100 = 4"
+        )
+        connection.execute("select pg_replication_slot_advance(%s, pg_current_wal_lsn())", [settings.slot])
+        refused = stack.lake("connect")
+        assert refused.returncode == 2 and "something else moved the slot" in " ".join(refused.stderr.split())
+        assert "lake connect reset" in refused.stderr
         connection.execute("select pg_drop_replication_slot(%s)", [settings.slot])
-    stack.execute(
-        "delete from trips where trip_id % 100 = 3", "update trips set note = 'missed' where trip_id % 100 = 4"
-    )
 
     refused = stack.lake("connect")
     assert refused.returncode == 2

@@ -4,8 +4,11 @@ from itertools import islice
 
 import pytest
 
-from conformance.chaos import Report, count_against, faults
+from catalog.errors import ConfigurationError
+from conformance.faults import FAULTS, Gap, chosen
 from conformance.oracle import Event, events
+from conformance.outcome import Broken, Report, count_against
+from conformance.plan import plan
 from conformance.workload import transactions
 
 KEY = ("id",)
@@ -14,8 +17,20 @@ KEY = ("id",)
 def test_the_same_seed_gives_the_same_run():
     assert list(islice(transactions(7), 500)) == list(islice(transactions(7), 500))
     assert list(islice(transactions(7), 20)) != list(islice(transactions(8), 20))
-    assert list(islice(faults(7), 40)) == list(islice(faults(7), 40))
-    assert {fault.component for fault in islice(faults(7), 12)} == {fault.component for fault in islice(faults(9), 12)}
+    assert list(islice(plan(7, FAULTS), 100)) == list(islice(plan(7, FAULTS), 100))
+    assert list(islice(plan(7, FAULTS), 10)) != list(islice(plan(8, FAULTS), 10))
+
+
+def test_every_fault_comes_once_a_round():
+    names = [planned.fault.name for planned in islice(plan(7, FAULTS), 2 * len(FAULTS))]
+    assert sorted(names[: len(FAULTS)]) == sorted(names[len(FAULTS) :]) == sorted(fault.name for fault in FAULTS)
+
+
+def test_faults_are_chosen_by_the_beginning_of_their_names():
+    assert {fault.name for fault in chosen("kill kafka, slot")} == {"kill kafka", "slot dropped", "slot advanced"}
+    assert chosen(None) == list(FAULTS) and len({fault.name for fault in FAULTS}) == len(FAULTS)
+    with pytest.raises(ConfigurationError, match="no fault 'earthquake'"):
+        chosen("kill,earthquake")
 
 
 def test_every_kind_of_transaction_comes():
@@ -68,6 +83,36 @@ PLANTED = {
 def test_what_is_planted_is_counted(planted):
     found, counted = PLANTED[planted]
     report = Report(1, 1.0)
-    count_against(HISTORY, found, report)
+    count_against(list(enumerate(HISTORY, start=1)), found, report)
     assert (report.lost, report.duplicated, report.wrong) == counted
     assert report.right == (planted == "nothing wrong")
+
+
+GAP = [Gap("t", 1, 3)]
+"""The commits of the second and third event."""
+
+
+@pytest.mark.parametrize(
+    ("found", "counted"),
+    [
+        (HISTORY[:1] + HISTORY[3:], (0, 0, 0, 2)),
+        (HISTORY[:2] + HISTORY[3:], (0, 0, 0, 1)),
+        (HISTORY[:3] + HISTORY[4:], (1, 0, 0, 0)),
+        ([HISTORY[3], HISTORY[0], HISTORY[4]], (0, 0, 1, 2)),
+        ([*HISTORY[:1], *HISTORY[3:], HISTORY[4]], (0, 1, 0, 2)),
+    ],
+    ids=["all of the gap lacks", "some of it", "outside of it", "another order", "one twice"],
+)
+def test_only_what_lies_in_a_named_gap_may_lack(found, counted):
+    report = Report(1, 1.0)
+    count_against(list(enumerate(HISTORY, start=1)), found, report, GAP)
+    assert (report.lost, report.duplicated, report.wrong, report.in_gaps) == counted
+
+
+def test_recovery_is_told_by_fault_and_the_line_that_runs_it_again():
+    report = Report(5, 2, "kill", faults=[Broken("kill kafka", 9, seconds) for seconds in (4.0, 1.0, 9.0)])
+    assert report.recovery == {"kill kafka": (3, 4.0, 9.0)}
+    assert report.again == "lake chaos --seed 5 --minutes 2 --faults 'kill'"
+    assert report.right
+    report.injected = 1
+    assert not report.right, "a record that was not set aside"

@@ -49,7 +49,7 @@ def _second_driver(ground: Ground) -> None:
     """It has a state folder of its own, so that no lock or checkpoint keeps the two apart."""
     with tempfile.TemporaryDirectory(prefix="second-driver-") as name:
         folder, settings = Path(name), ground.settings
-        for file in ("secrets.json", "withheld.json"):
+        for file in ("secrets.json", "tables.json"):
             with suppress(FileNotFoundError):
                 shutil.copy2(settings.state_dir / file, folder / file)
         ports = {"LAKE_SPARK_UI_PORT": str(settings.spark_ui_port + 5), "LAKE_STREAM_METRICS_PORT": "9417"}

@@ -31,7 +31,7 @@ COLUMNS = {
     "settled": "id int primary key, amount int",
     "recreated": "id int primary key, label text",
     "shortened": "id int primary key, label text",
-    "read_by_all": "id int primary key, fare numeric(8, 2), zone text, at timestamptz",
+    "read_by_all": "id int primary key, fare numeric(8, 2), zone text, at timestamptz, tags text[]",
     "spread": "id int primary key, label text",
     "dated": "id int primary key, amount int, note text",
     "lived": "id int primary key, amount int, note text",

@@ -1,7 +1,9 @@
-"""Every engine reads the same mirror: many files, deletion vectors, merged files, a changed schema."""
+"""Every engine reads every kind of table alike: vectors, merged files, a changed schema, nested, partitioned, empty."""
 
 from datetime import UTC
 
+import polars
+import pyarrow as pa
 import pytest
 
 from catalog.readers import iceberg_catalog
@@ -17,13 +19,16 @@ WHERE activity_timestamp >= current_timestamp() - interval 1 hour ORDER BY activ
 def many_files(stack, joined) -> tuple[str, str]:
     """A table of several files: each round changes rows of the first file and of the round before."""
     table, mirror = joined["read_by_all"], joined.mirror("read_by_all")
-    stack.execute(f"insert into {table} select n, n * 0.25, 'zone ' || n % 7, now() from generate_series(1, 400) n")
+    stack.execute(
+        f"insert into {table} select n, n * 0.25, 'zone ' || n % 7, now(), array['a', null, 'n' || n]"
+        " from generate_series(1, 400) n"
+    )
     stack.verified(table)
     for round_ in range(5):
         stack.execute(
             f"update {table} set fare = fare + 1 where id % 50 between {round_ - 1} and {round_}",
             f"delete from {table} where id % 60 = {round_}",
-            f"insert into {table} values ({1000 + round_}, 0, null, null)",
+            f"insert into {table} values ({1000 + round_}, 0, null, null, '{{}}')",
         )
         stack.verified(table)
     return table, mirror
@@ -36,6 +41,10 @@ def by_duckdb(stack, mirror: str, columns: str) -> list[tuple]:
 def by_pyiceberg(stack, mirror: str, columns: str) -> list[tuple]:
     rows = stack.iceberg(mirror).scan(selected_fields=tuple(columns.split(", "))).to_arrow()
     return sorted(tuple(row.values()) for row in rows.select(columns.split(", ")).to_pylist())
+
+
+def by_polars(stack, mirror: str, columns: str) -> list[tuple]:
+    return polars.scan_iceberg(stack.iceberg(mirror)).select(columns.split(", ")).sort("id").collect().rows()
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +76,7 @@ def agree(stack, by_spark, table: str, mirror: str, columns: str) -> None:
     expected = by_postgres(stack, table, columns)
     assert by_duckdb(stack, mirror, columns) == expected
     assert by_pyiceberg(stack, mirror, columns) == expected
+    assert by_polars(stack, mirror, columns) == expected
     assert by_spark(stack, mirror, columns) == expected
 
 
@@ -77,7 +87,7 @@ def test_files_with_vectors_read_alike_and_each_vector_has_a_file_of_its_own(sta
     assert len({path for path, _ in found}) == len(found), "one Puffin file per vector"
     assert {kind.lower() for _, kind in found} == {"puffin"}
     assert stack.table(table)["files"] >= 3
-    agree(stack, by_spark, table, mirror, "id, fare, zone")
+    agree(stack, by_spark, table, mirror, "id, fare, zone, tags")
 
 
 def test_merged_files_read_alike(stack, many_files, by_spark):
@@ -110,6 +120,58 @@ def test_a_changed_schema_reads_alike(stack, many_files, by_spark):
     assert current == by_postgres(stack, table, "id, fare, zone, tip"), "the view of its history follows too"
 
 
+def test_a_changelog_reads_alike(stack, many_files, spark):
+    """Partitioned by the hour, with structs that are null at times."""
+    _, mirror = many_files
+    query = "select topic_offset as id, op, key.id as k, before.zone as gone, after.tags as tags from taxi_cdc.{}_cdc"
+    expected = sorted(stack.lake_rows(query.format(mirror) + " where topic_offset is not null"))
+    assert len(expected) > 400
+    assert (
+        sorted(tuple(row) for row in spark.sql(query.format(mirror) + " where topic_offset is not null").collect())
+        == expected
+    )
+    events = [
+        row for row in stack.iceberg(f"{mirror}_cdc").scan().to_arrow().to_pylist() if row["topic_offset"] is not None
+    ]
+    plucked = [polars.scan_iceberg(stack.iceberg(f"{mirror}_cdc")).collect().to_dicts(), events]
+    for rows in plucked:
+        found = [
+            (
+                row["topic_offset"],
+                row["op"],
+                row["key"]["id"],
+                (row["before"] or {}).get("zone"),
+                (row["after"] or {}).get("tags"),
+            )
+            for row in rows
+            if row["topic_offset"] is not None
+        ]
+        assert sorted(found) == expected
+
+
+def test_a_partitioned_table_of_format_2_reads_alike(stack, spark):
+    """What pyiceberg writes for the batch half."""
+    catalog = iceberg_catalog(stack.settings)
+    catalog.create_namespace_if_not_exists("readers")
+    rows = pa.table(
+        {"id": pa.array(range(40)), "part": [f"p{n % 3}" for n in range(40)], "at": pa.array([None, 1] * 20)}
+    )
+    table = catalog.create_table("readers.second", rows.schema, properties={"format-version": "2"})
+    try:
+        with table.update_spec() as update:
+            update.add_identity("part")
+        table.append(rows)
+        table.delete("part = 'p1'")
+        expected = [tuple(row.values()) for row in rows.to_pylist() if row["part"] != "p1"]
+        assert stack.lake_rows("select id, part, at from iceberg.readers.second order by id") == expected
+        assert polars.scan_iceberg(table).sort("id").collect().rows() == expected
+        assert [
+            tuple(row) for row in spark.sql("select id, part, at from readers.second order by id").collect()
+        ] == expected
+    finally:
+        catalog.purge_table("readers.second")
+
+
 def test_a_mirror_that_something_else_wrote_to_is_set_back_and_goes_on(stack, many_files, spark):
     table, mirror = many_files
     good = stack.iceberg(mirror).metadata.current_snapshot_id
@@ -121,6 +183,14 @@ def test_a_mirror_that_something_else_wrote_to_is_set_back_and_goes_on(stack, ma
     assert done.returncode == 0, done.stdout + done.stderr
     stack.verified(table)
     assert by_duckdb(stack, mirror, "id, zone") == by_postgres(stack, table, "id, zone")
+
+
+def test_an_empty_mirror_reads_alike(stack, many_files, by_spark):
+    table, mirror = many_files
+    stack.execute(f"truncate {table}")
+    stack.verified(table)
+    assert by_postgres(stack, table, "id, tags") == []
+    agree(stack, by_spark, table, mirror, "id, tags")
 
 
 def test_the_activity_of_the_last_hour_reads_alike(stack, spark):

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyroaring import BitMap
 
 from streaming.iceberg import LiveFile
-from streaming.keys import FileKeys
+from streaming.keys import FileKeys, is_text
 from streaming.puffin import Vector
 from streaming.store import Store
 
@@ -71,7 +71,7 @@ def _bound(encoded: bytes | None, kind: pa.DataType) -> Bound | None:
         return None
     if pa.types.is_integer(kind) or pa.types.is_temporal(kind):
         return int.from_bytes(encoded, "little", signed=True)
-    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+    if is_text(kind):
         return encoded
     return None
 
@@ -87,7 +87,7 @@ class WantedRange:
         if pa.types.is_integer(kind) or pa.types.is_temporal(kind):
             wide = whole.cast(pa.int32()) if pa.types.is_date32(kind) else whole
             self._numbers = np.sort(wide.cast(pa.int64()).to_numpy(zero_copy_only=False))
-        elif pa.types.is_string(kind) or pa.types.is_binary(kind):
+        elif is_text(kind):
             self._texts = sorted(whole.cast(pa.binary()).to_pylist())
 
     @property

@@ -71,8 +71,16 @@ def key_numbers(keys: pa.Table) -> KeyNumbers:
     return KeyNumbers(np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1]))
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values are text or bytes; what is read of Iceberg files has large offsets, what Kafka brings has not."""
+    types = pa.types
+    return any(
+        is_one(kind) for is_one in (types.is_string, types.is_binary, types.is_large_string, types.is_large_binary)
+    )
+
+
 def _canonical(column: pa.Array) -> pa.Array:
-    if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+    if is_text(column.type):
         return column.cast(pa.binary())
     if pa.types.is_timestamp(column.type):
         return column.cast(pa.int64()).cast(pa.string()).cast(pa.binary())
@@ -144,7 +152,7 @@ class WantedKeys:
         A text is compared as it is: to number a file's texts takes twenty times as long as to find a few in it.
         """
         kind = self.rows.schema.field(0).type
-        if keys.num_columns > 1 or not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+        if keys.num_columns > 1 or not is_text(kind):
             return FileKeys.of(key_numbers(keys)).find(self.numbers)[0]
         held = keys.column(0).cast(kind)
         if len(held) < len(self):  # Arrow would hash all wanted keys again for each small file

@@ -37,6 +37,19 @@ def test_an_integer_is_the_same_key_before_and_after_widening():
     assert numbers([1, -1], types=[pa.int32()]).first.tolist() == numbers([1, -1], types=[pa.int64()]).first.tolist()
 
 
+@pytest.mark.parametrize(
+    ("values", "small", "large"),
+    [(["é", "b"], pa.string(), pa.large_string()), ([b"\x00\xff", b"b"], pa.binary(), pa.large_binary())],
+)
+def test_offsets_of_either_width_hold_the_same_keys(values, small, large):
+    """Kafka's events have small ones, rows in the shape of an Iceberg table large ones."""
+    assert pairs(numbers(values, types=[small])) == pairs(numbers(values, types=[large]))
+    narrow, wide = (WantedRange(pa.chunked_array([pa.array(values, kind)])) for kind in (small, large))
+    assert (narrow.lowest, narrow.highest) == (wide.lowest, wide.highest) and wide.lowest is not None
+    wanted = WantedKeys(pa.table({"k": pa.array(values[:1], small)}), numbers(values[:1], types=[small]))
+    assert wanted.rows_in(pa.table({"k": pa.array(values, large)})).tolist() == [0]
+
+
 def test_integers_are_exact_at_their_ends():
     assert numbers([2**63 - 1, -(2**63)]).first.tolist() == [2**63 - 1, -(2**63)]
     assert numbers([1]).second is None

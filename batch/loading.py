@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from catalog.retention import AGE_PROPERTY
 from catalog.settings import CATALOG
 from catalog.tables.ddl import column_definition, create_statement
 from catalog.tables.table import Table
@@ -17,7 +18,7 @@ PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
-    "history.expire.max-snapshot-age-ms": str(7 * 24 * 3600 * 1000),
+    **AGE_PROPERTY,
     # a load replaces what matches its filter at the moment of the commit, so trying again is right
     "commit.retry.num-retries": "10",
 }

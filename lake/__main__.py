@@ -16,6 +16,7 @@ import lake.conformance  # adds its commands
 import lake.data  # adds its commands
 import lake.demo  # adds its commands
 import lake.keys  # adds its commands
+import lake.maintain  # adds its commands
 import lake.models  # adds its commands
 import lake.past  # adds its commands
 import lake.source  # adds its commands

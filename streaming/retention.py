@@ -1,47 +1,19 @@
-"""Which snapshots are kept: all of the last minutes, then fewer the older they are.
-
-An epoch a second would leave 86,400 snapshots a day in every table's metadata, which each commit writes anew. Thinned
-out they stay below about 1,300, and time travel loses resolution with age, never the newest state of a step. Expiry
-also deletes the files that only expired snapshots refer to.
-"""
+"""Snapshots that the rule of `catalog.retention` does not keep expire, with the files that only they refer to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 from py4j.protocol import Py4JJavaError
 
+from catalog.retention import OLDEST, expired
 from streaming.iceberg import IcebergTable
 
 log = structlog.get_logger()
 
-STEPS = (
-    (timedelta(minutes=5), timedelta(0)),
-    (timedelta(hours=6), timedelta(minutes=1)),
-    (timedelta(days=7), timedelta(hours=1)),
-    (timedelta(days=30), timedelta(days=1)),
-)
-"""Up to which age one snapshot is kept per which time; none beyond the last age."""
 _LEAST_WORTH_EXPIRING = 100
-
-
-def expired(snapshots: Iterable[tuple[int, datetime]], now: datetime) -> list[int]:
-    """Of (id, time) pairs the ids to expire: all but the newest of each step. The newest of all is kept anyway."""
-    ordered = sorted(snapshots, key=lambda pair: pair[1], reverse=True)
-    kept: set[tuple[timedelta, int]] = set()
-    gone = []
-    for snapshot_id, at in ordered[1:]:
-        step = next((every for age, every in STEPS if now - at <= age), None)
-        if step == timedelta(0):
-            continue
-        place = (step, int(at.timestamp() // step.total_seconds())) if step else None
-        if place is None or place in kept:
-            gone.append(snapshot_id)
-        else:
-            kept.add(place)
-    return gone
 
 
 def thin_out(table: IcebergTable, held: Iterable[int] = ()) -> int:
@@ -55,10 +27,11 @@ def thin_out(table: IcebergTable, held: Iterable[int] = ()) -> int:
         (int(snapshot.snapshotId()), datetime.fromtimestamp(snapshot.timestampMillis() / 1000, UTC))
         for snapshot in table.java.snapshots()
     ]
-    gone = [snapshot_id for snapshot_id in expired(found, datetime.now(UTC)) if snapshot_id not in heads]
+    now = datetime.now(UTC)
+    gone = [snapshot_id for snapshot_id in expired(found, now) if snapshot_id not in heads]
     if len(gone) < _LEAST_WORTH_EXPIRING:
         return 0
-    update = table.java.expireSnapshots()
+    update = table.java.expireSnapshots().expireOlderThan(int((now - OLDEST).timestamp() * 1000))
     for snapshot_id in gone:
         update.expireSnapshotId(snapshot_id)
     try:

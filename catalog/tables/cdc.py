@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from catalog.retention import AGE_PROPERTY
 from catalog.source import NAMESPACE, SourceTable
 
 QUARANTINE = f"{NAMESPACE}.quarantine"
@@ -116,6 +117,6 @@ TABLE_PROPERTIES = {
     "write.metadata.previous-versions-max": "50",
     "commit.manifest.min-count-to-merge": "20",
     "commit.retry.num-retries": "0",
-    "history.expire.max-snapshot-age-ms": str(7 * 24 * 3600 * 1000),
+    **AGE_PROPERTY,
 }
 """Of every table that the stream writes. No retries: a refused commit is planned again from the new head."""

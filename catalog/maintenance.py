@@ -1,0 +1,123 @@
+"""Tables tidied up by Spark's own procedures, while everything else goes on: files, manifests, snapshots, orphans.
+
+Rewriting changes no rows: what a snapshot said before, it says after. A group of files that the stream touched
+meanwhile is refused at its commit and left as it was, so that cold data is compacted at any time and hot data is left
+to the stream, which merges its small files between epochs and thins its snapshots out
+(https://iceberg.apache.org/docs/latest/spark-procedures/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
+from catalog.retention import OLDEST, expired
+from catalog.settings import CATALOG
+from catalog.tables.cdc import POSITION_PROPERTY
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyspark.sql import SparkSession
+
+_REWRITE = {
+    "partial-progress.enabled": "true",  # a refused group fails alone
+    "partial-progress.max-commits": "100",
+    "partial-progress.max-failed-commits": "100",
+    "max-file-group-size-bytes": str(256 << 20),
+    "max-concurrent-file-group-rewrites": "1",
+    "delete-ratio-threshold": "0.1",
+    "min-input-files": "5",
+}
+_OPTIONS = ", ".join(f"'{name}', '{value}'" for name, value in _REWRITE.items())
+LEAST_ORPHAN_AGE = timedelta(days=1)
+"""Iceberg's own least: a younger file may belong to a commit that is under way."""
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done to one table; `hot` files were changed meanwhile and left, `refused` says what did not work."""
+
+    table: str
+    files: int = 0
+    bytes: int = 0
+    hot: int = 0
+    manifests: int = 0
+    snapshots: int = 0
+    orphans: int = 0
+    refused: str = ""
+
+
+def all_tables(catalog: Catalog) -> list[str]:
+    """`namespace.table` of every table of the lake."""
+    return sorted(".".join(name) for each in catalog.list_namespaces() for name in catalog.list_tables(each))
+
+
+def maintain(spark: SparkSession, catalog: Catalog, tables: Sequence[str], orphan_age: timedelta) -> Iterator[Upkeep]:
+    """Tidy up tables, `namespace.table`, one after the other. A failure of one is told and stops no other."""
+    for table in tables:
+        done = Upkeep(table)
+        try:
+            for step in (_rewrite_files, _rewrite_manifests, _expire, _remove_orphans):
+                done = step(spark, catalog, done, orphan_age)
+        except (PySparkException, Py4JJavaError) as failed:
+            done = replace(done, refused=_cause(failed))
+        yield done
+
+
+def _rewrite_files(spark: SparkSession, catalog: Catalog, done: Upkeep, orphan_age: timedelta) -> Upkeep:
+    row = _call(spark, f"rewrite_data_files(table => '{done.table}', options => map({_OPTIONS}))")[0]
+    return replace(
+        done,
+        files=row["rewritten_data_files_count"],
+        bytes=row["rewritten_bytes_count"],
+        hot=row["failed_data_files_count"],
+    )
+
+
+def _rewrite_manifests(spark: SparkSession, catalog: Catalog, done: Upkeep, orphan_age: timedelta) -> Upkeep:
+    row = _call(spark, f"rewrite_manifests(table => '{done.table}')")[0]
+    return replace(done, manifests=row["rewritten_manifests_count"])
+
+
+def _expire(spark: SparkSession, catalog: Catalog, done: Upkeep, orphan_age: timedelta) -> Upkeep:
+    """Of the stream's tables it knows itself which snapshots it needs."""
+    table = catalog.load_table(done.table)
+    if POSITION_PROPERTY in table.properties:
+        return done
+    now = datetime.now(UTC)
+    found = [(each.snapshot_id, datetime.fromtimestamp(each.timestamp_ms / 1000, UTC)) for each in table.snapshots()]
+    heads = {ref.snapshot_id for ref in table.metadata.refs.values()}
+    gone = [each for each in expired(found, now) if each not in heads]
+    if gone:
+        listed = ", ".join(f"{each}L" for each in gone)
+        arguments = (
+            f"table => '{done.table}', older_than => {_timestamp(now - OLDEST)}, snapshot_ids => array({listed})"
+        )
+        _call(spark, f"expire_snapshots({arguments})")
+    return replace(done, snapshots=len(gone))
+
+
+def _remove_orphans(spark: SparkSession, catalog: Catalog, done: Upkeep, orphan_age: timedelta) -> Upkeep:
+    """Files that no snapshot knows: of commits that never landed. Listed by prefix, because S3 has no folders."""
+    until = _timestamp(datetime.now(UTC) - orphan_age)
+    arguments = f"table => '{done.table}', older_than => {until}, prefix_listing => true"
+    return replace(done, orphans=len(_call(spark, f"remove_orphan_files({arguments})")))
+
+
+def _timestamp(at: datetime) -> str:
+    return f"timestamp '{at:%Y-%m-%d %H:%M:%S}'"
+
+
+def _call(spark: SparkSession, procedure: str) -> list[Any]:
+    return spark.sql(f"call {CATALOG}.system.{procedure}").collect()
+
+
+def _cause(failed: Exception) -> str:
+    """The first line of what Java said."""
+    said = failed.java_exception.getMessage() if isinstance(failed, Py4JJavaError) else str(failed)
+    return (said or type(failed).__name__).splitlines()[0]

@@ -1,0 +1,46 @@
+"""Which snapshots expire: none of the last minutes, all but one of each step before, none kept beyond the oldest."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog.retention import AGE_PROPERTY, OLDEST, STEPS, expired
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+AGES = st.lists(st.integers(0, 40 * 24 * 3600).map(lambda seconds: timedelta(seconds=seconds)), unique=True, min_size=1)
+
+
+def kept(ages: list[timedelta]) -> set[timedelta]:
+    gone = set(expired([(number, NOW - age) for number, age in enumerate(ages)], NOW))
+    return {age for number, age in enumerate(ages) if number not in gone}
+
+
+def test_one_a_second_for_a_month_leaves_a_bounded_number():
+    ages = [timedelta(seconds=n) for n in range(0, 3600 * 24 * 31, 20)]
+    assert len(kept(ages)) < 700
+
+
+@given(AGES)
+def test_the_newest_stays_and_so_does_all_of_the_last_minutes(ages: list[timedelta]):
+    left = kept(ages)
+    assert min(ages) in left
+    assert left >= {age for age in ages if age <= STEPS[0][0]}
+
+
+@given(AGES)
+def test_every_step_keeps_its_newest_and_no_other(ages: list[timedelta]):
+    left = kept(ages) - {min(ages)}
+    assert not {age for age in left if age > OLDEST}
+    younger = timedelta(0)
+    for oldest, step in STEPS:
+        inside = [age for age in ages if younger < age <= oldest]
+        if step:
+            places = {int((NOW - age).timestamp() // step.total_seconds()) for age in inside}
+            found = [int((NOW - age).timestamp() // step.total_seconds()) for age in left if younger < age <= oldest]
+            assert len(found) == len(set(found)) and len(places) - len(found) in (0, 1), "one may be the newest of all"
+        younger = oldest
+
+
+def test_tables_say_the_same_age_as_the_steps():
+    assert AGE_PROPERTY == {"history.expire.max-snapshot-age-ms": "2592000000"}

@@ -82,7 +82,10 @@ def range_key(connection: psycopg.Connection[Any], table: SourceTable) -> RangeK
 def key_ranges(
     connection: psycopg.Connection[Any], table: SourceTable, key: RangeKey, rows_per_range: int
 ) -> list[KeyRange]:
-    """Cut the table into ranges of about that many rows, from a sample of its blocks; both ends are open."""
+    """Cut the table into ranges of about that many rows, from a sample of its blocks; both ends are open.
+
+    The cuts are in the order of the key: a bare `k` would be the text that is selected, and 1000 come before 20.
+    """
     place = sql.Identifier(table.schema, table.name)
     if not table.key:
         return _block_ranges(connection, place)
@@ -92,8 +95,8 @@ def key_ranges(
     percent = min(100.0, 100.0 * _SAMPLED_BLOCKS / blocks)
     each = max(1, int(rows_per_range * percent / 100))
     query = sql.SQL(
-        "select distinct on (k) k::text from (select {key} as k, row_number() over (order by {key}) as n"
-        " from {place} tablesample system ({percent}) repeatable (1)) s where n %% {each} = 0 order by k"
+        "select distinct on (s.k) s.k::text from (select {key} as k, row_number() over (order by {key}) as n"
+        " from {place} tablesample system ({percent}) repeatable (1)) s where n %% {each} = 0 order by s.k"
     ).format(key=key.expression, place=place, percent=sql.Literal(percent), each=sql.Literal(each))
     cuts = [row[0] for row in connection.execute(query, []).fetchall()]
     return [KeyRange(low, high) for low, high in zip([None, *cuts], [*cuts, None], strict=True)]

@@ -19,6 +19,7 @@ from catalog.verification import verify
 from catalog.verification.barrier import source_point
 from catalog.verification.changelog import SourcePointTooOldError
 from catalog.verification.coverage import pin
+from catalog.verification.source_rows import key_ranges, range_key
 from catalog.verification.verify import verify_table
 from connectors.source import connected
 
@@ -259,3 +260,12 @@ def test_the_running_stack_is_equal_while_its_source_changes(settings):
 def test_a_point_that_the_topics_do_not_reach_is_an_error(settings):
     with pytest.raises(VerificationError, match="did not reach topic"):
         verify(settings, timeout=0)
+
+
+def test_key_ranges_follow_one_another(stack):
+    """As numbers, though they are told as texts: a copy and a comparison read every row in one of them."""
+    with source_point(stack.settings) as point:
+        trips = next(table for table in point.tables if table.qualified == "public.trips")
+        cuts = key_ranges(point.connection, trips, range_key(point.connection, trips), 300)
+    ends = [int(cut.high) for cut in cuts[:-1]]
+    assert len(ends) > 5 and ends == sorted(ends) and ends == [int(cut.low) for cut in cuts[1:]]

@@ -74,6 +74,11 @@ def lake_name(name: str) -> str:
     return ".".join(parts if len(parts) > 1 else [NAMESPACE, *parts])
 
 
+def all_tables(catalog: Catalog) -> list[str]:
+    """`namespace.table` of every table of the lake, in order."""
+    return sorted(".".join(name) for space in catalog.list_namespaces() if space for name in catalog.list_tables(space))
+
+
 def load_table(catalog: Catalog, name: str) -> Table:
     """The table by any of its names. Raises HistoryError, which lists those that exist."""
     from pyiceberg.exceptions import NoSuchTableError
@@ -82,9 +87,8 @@ def load_table(catalog: Catalog, name: str) -> Table:
     try:
         return catalog.load_table(identifier)
     except NoSuchTableError as missing:
-        namespaces = [namespace for namespace in catalog.list_namespaces() if namespace]
-        known = sorted(".".join(table) for namespace in namespaces for table in catalog.list_tables(namespace))
-        remedy = f"tables are {', '.join(known)}" if known else "no table exists yet: lake status shows the stream"
+        known = ", ".join(all_tables(catalog))
+        remedy = f"tables are {known}" if known else "no table exists yet: lake status shows the stream"
         raise HistoryError(f"there is no table {identifier}", remedy=remedy) from missing
 
 

@@ -9,7 +9,7 @@ to the stream, which merges its small files between epochs and thins its snapsho
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +34,9 @@ _REWRITE = {
     "min-input-files": "5",
 }
 _OPTIONS = ", ".join(f"'{name}', '{value}'" for name, value in _REWRITE.items())
-LEAST_ORPHAN_AGE = timedelta(days=1)
-"""Iceberg's own least: a younger file may belong to a commit that is under way."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Upkeep:
     """What was done to one table; `hot` files were changed meanwhile and left, `refused` says what did not work."""
 
@@ -52,69 +50,58 @@ class Upkeep:
     refused: str = ""
 
 
-def all_tables(catalog: Catalog) -> list[str]:
-    """`namespace.table` of every table of the lake."""
-    return sorted(".".join(name) for each in catalog.list_namespaces() for name in catalog.list_tables(each))
-
-
 def maintain(spark: SparkSession, catalog: Catalog, tables: Sequence[str], orphan_age: timedelta) -> Iterator[Upkeep]:
-    """Tidy up tables, `namespace.table`, one after the other. A failure of one is told and stops no other."""
+    """Tidy up tables, `namespace.table`, one after the other. A failure of one is told and stops no other.
+
+    Orphans of less than a day Iceberg refuses to remove: they may belong to a commit that is under way.
+    """
     for table in tables:
         done = Upkeep(table)
         try:
-            for step in (_rewrite_files, _rewrite_manifests, _expire, _remove_orphans):
-                done = step(spark, catalog, done, orphan_age)
+            _rewrite(spark, done)
+            _expire(spark, catalog, done)
+            _remove_orphans(spark, done, orphan_age)
         except (PySparkException, Py4JJavaError) as failed:
-            done = replace(done, refused=_cause(failed))
+            done.refused = _cause(failed)
         yield done
 
 
-def _rewrite_files(spark: SparkSession, catalog: Catalog, done: Upkeep, orphan_age: timedelta) -> Upkeep:
-    row = _call(spark, f"rewrite_data_files(table => '{done.table}', options => map({_OPTIONS}))")[0]
-    return replace(
-        done,
-        files=row["rewritten_data_files_count"],
-        bytes=row["rewritten_bytes_count"],
-        hot=row["failed_data_files_count"],
-    )
+def _rewrite(spark: SparkSession, done: Upkeep) -> None:
+    files = _call(spark, "rewrite_data_files", done, f"options => map({_OPTIONS})")[0]
+    done.files, done.bytes = files["rewritten_data_files_count"], files["rewritten_bytes_count"]
+    done.hot = files["failed_data_files_count"]
+    done.manifests = _call(spark, "rewrite_manifests", done)[0]["rewritten_manifests_count"]
 
 
-def _rewrite_manifests(spark: SparkSession, catalog: Catalog, done: Upkeep, orphan_age: timedelta) -> Upkeep:
-    row = _call(spark, f"rewrite_manifests(table => '{done.table}')")[0]
-    return replace(done, manifests=row["rewritten_manifests_count"])
-
-
-def _expire(spark: SparkSession, catalog: Catalog, done: Upkeep, orphan_age: timedelta) -> Upkeep:
+def _expire(spark: SparkSession, catalog: Catalog, done: Upkeep) -> None:
     """Of the stream's tables it knows itself which snapshots it needs."""
     table = catalog.load_table(done.table)
     if POSITION_PROPERTY in table.properties:
-        return done
+        return
     now = datetime.now(UTC)
     found = [(each.snapshot_id, datetime.fromtimestamp(each.timestamp_ms / 1000, UTC)) for each in table.snapshots()]
     heads = {ref.snapshot_id for ref in table.metadata.refs.values()}
     gone = [each for each in expired(found, now) if each not in heads]
     if gone:
         listed = ", ".join(f"{each}L" for each in gone)
-        arguments = (
-            f"table => '{done.table}', older_than => {_timestamp(now - OLDEST)}, snapshot_ids => array({listed})"
-        )
-        _call(spark, f"expire_snapshots({arguments})")
-    return replace(done, snapshots=len(gone))
+        older = f"older_than => {_timestamp(now - OLDEST)}"
+        _call(spark, "expire_snapshots", done, older, f"snapshot_ids => array({listed})")
+    done.snapshots = len(gone)
 
 
-def _remove_orphans(spark: SparkSession, catalog: Catalog, done: Upkeep, orphan_age: timedelta) -> Upkeep:
+def _remove_orphans(spark: SparkSession, done: Upkeep, age: timedelta) -> None:
     """Files that no snapshot knows: of commits that never landed. Listed by prefix, because S3 has no folders."""
-    until = _timestamp(datetime.now(UTC) - orphan_age)
-    arguments = f"table => '{done.table}', older_than => {until}, prefix_listing => true"
-    return replace(done, orphans=len(_call(spark, f"remove_orphan_files({arguments})")))
+    older = f"older_than => {_timestamp(datetime.now(UTC) - age)}"
+    done.orphans = len(_call(spark, "remove_orphan_files", done, older, "prefix_listing => true"))
 
 
 def _timestamp(at: datetime) -> str:
     return f"timestamp '{at:%Y-%m-%d %H:%M:%S}'"
 
 
-def _call(spark: SparkSession, procedure: str) -> list[Any]:
-    return spark.sql(f"call {CATALOG}.system.{procedure}").collect()
+def _call(spark: SparkSession, procedure: str, done: Upkeep, *arguments: str) -> list[Any]:
+    given = ", ".join((f"table => '{done.table}'", *arguments))
+    return spark.sql(f"call {CATALOG}.system.{procedure}({given})").collect()
 
 
 def _cause(failed: Exception) -> str:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from catalog.errors import ConfigurationError, HistoryError, QueryError
-from catalog.history import load_table, table_history
+from catalog.history import all_tables, load_table, table_history
 from catalog.readers import duckdb_connection, iceberg_catalog
 from catalog.settings import Settings, load_settings
 from catalog.time_travel import AsOf, Engine
@@ -92,9 +92,7 @@ def choose_pasts(settings: Settings) -> dict[str, When]:
     """The snapshots that are current, so that tables that are written to cannot differ; of the mirror of trips the
     oldest snapshot, a time in the middle of its history and a commit in the middle of its changelog."""
     catalog = iceberg_catalog(settings)
-    namespaces = [namespace for namespace in catalog.list_namespaces() if namespace]
-    tables = [catalog.load_table(table) for namespace in namespaces for table in catalog.list_tables(namespace)]
-    heads = {".".join(table.name()): table.metadata.current_snapshot_id for table in tables}
+    heads = {name: catalog.load_table(name).metadata.current_snapshot_id for name in all_tables(catalog)}
     pasts: dict[str, When] = {"now": {name: head for name, head in heads.items() if head is not None}}
     trips = load_table(catalog, "trips")
     if log := sorted(trips.metadata.snapshot_log, key=lambda entry: entry.timestamp_ms):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import ComponentError, ConfigurationError, SourceError
+from catalog.history import all_tables
 from catalog.options import read_options
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
@@ -20,8 +21,6 @@ from catalog.verification.barrier import pass_barrier, topic_targets
 from catalog.verification.coverage import wait_covered
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
-
     from connectors.survey import Relation
 
 Say = Callable[[str], None]
@@ -146,15 +145,11 @@ def leave(settings: Settings, names: list[tuple[str, str]], say: Say) -> None:
 
 def left_tables(settings: Settings) -> set[str]:
     """`schema.table` of every mirror in the lake whose source was removed."""
-    catalog = iceberg_catalog(settings)
-    there = [each for space in namespaces(read_options(settings)) for each in _tables(catalog, space)]
-    every = [catalog.load_table(name).properties for name in there]
+    catalog, spaces = iceberg_catalog(settings), namespaces(read_options(settings))
+    streamed = [name for name in all_tables(catalog) if name.partition(".")[0] in spaces]
+    every = [catalog.load_table(name).properties for name in streamed]
     left = [SourceTable.from_json(each[SOURCE_PROPERTY]) for each in every if LEFT_PROPERTY in each]
     return {source.qualified for source in left}
-
-
-def _tables(catalog: Catalog, namespace: str) -> list[tuple[str, ...]]:
-    return list(catalog.list_tables(namespace)) if catalog.namespace_exists(namespace) else []
 
 
 def stream_job(settings: Settings) -> dict[str, Any]:

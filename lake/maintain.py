@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
@@ -16,12 +15,12 @@ from rich.table import Table
 from catalog.errors import ConfigurationError
 from catalog.settings import load_settings
 from lake.app import app
+from lake.stack import Json, print_json
 
 if TYPE_CHECKING:
     from catalog.maintenance import Upkeep
 
 MEMORY = "1g"
-console = Console()
 
 
 @app.command()
@@ -32,7 +31,7 @@ def maintain(
     orphan_days: Annotated[
         float, typer.Option(min=1, help="Files that no snapshot knows go when they are older than so many days.")
     ] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compact tables while everything runs: small files and deleted rows, manifests, old snapshots, orphans.
 
@@ -42,8 +41,7 @@ def maintain(
 
     lake maintain        lake maintain trips nyc_taxi.trips --orphan-days 7
     """
-    from catalog.history import lake_name
-    from catalog.maintenance import all_tables
+    from catalog.history import all_tables, lake_name
     from catalog.maintenance import maintain as tidied
     from catalog.readers import iceberg_catalog
     from catalog.session import spark_session
@@ -55,23 +53,25 @@ def maintain(
     if unknown := [name for name in chosen if name not in known]:
         raise ConfigurationError(f"the lake has no {', '.join(unknown)}", remedy=f"one of {', '.join(known)}")
     done = []
-    with console.status("starting Spark") as status:
+    with Console(stderr=True).status("starting Spark") as status:
         spark = spark_session(settings, "maintenance", driver_memory=MEMORY)
         for number, upkeep in enumerate(tidied(spark, catalog, chosen, timedelta(days=orphan_days)), 1):
             done.append(upkeep)
             status.update(f"{number} of {len(chosen)} tables")
     if as_json:
-        print(json.dumps([asdict(upkeep) for upkeep in done], indent=2))  # noqa: T201
+        print_json([asdict(upkeep) for upkeep in done])
     else:
         _show(done)
     raise typer.Exit(int(any(each.refused for each in done)))
 
 
 def _show(done: Iterable[Upkeep]) -> None:
+    from lake.rows import print_wide
+
     shown = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("table", "files", "MB", "hot", "manifests", "snapshots", "orphans", ""):
         shown.add_column(heading, justify="left" if heading in ("table", "") else "right")
     for each in done:
         counts = (each.files, round(each.bytes / 1e6, 1), each.hot, each.manifests, each.snapshots, each.orphans)
         shown.add_row(each.table, *map(str, counts), f"[red]{escape(each.refused)}" if each.refused else "")
-    console.print(shown)
+    print_wide(shown)

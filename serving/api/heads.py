@@ -13,7 +13,7 @@ from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError, RESTErr
 from requests import RequestException
 
 from catalog.errors import ComponentError, HistoryError
-from catalog.history import HistoryEntry, snapshot_at, table_history
+from catalog.history import HistoryEntry, all_tables, snapshot_at, table_history
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
 from serving.api.problems import ProblemError
@@ -125,9 +125,7 @@ class Heads:
             return names
         asked = time.monotonic()
         with _answering(self._settings):
-            catalog = self._connected()
-            found = [".".join(name) for space in catalog.list_namespaces() for name in catalog.list_tables(space)]
-        self._names = asked, sorted(found)
+            self._names = asked, all_tables(self._connected())
         return self._names[1]
 
     def known(self, table: str) -> bool:

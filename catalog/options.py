@@ -17,7 +17,7 @@ from catalog.errors import ConfigurationError
 from catalog.pseudonyms import UNCHANGED, pseudonym
 from catalog.settings import Settings
 
-FILE_NAME = "tables.json"
+FILE_NAME, EARLIER_FILE_NAME = "tables.json", "withheld.json"
 NAMESPACE = "taxi_cdc"
 """Of mirrors and changelogs, unless another one was asked for."""
 Manner = Literal["exclude", "null", "hash"]
@@ -47,10 +47,10 @@ class TableOptions:
     namespace: str = NAMESPACE
 
     @classmethod
-    def of(cls, noted: dict[str, Any]) -> TableOptions:
+    def of(cls, noted: Mapping[str, Any]) -> TableOptions:
         """Read the noted form."""
-        columns = {column: Rule(**rule) for column, rule in noted.pop("columns", {}).items()}
-        return cls(columns, **noted)
+        columns = {column: Rule(**rule) for column, rule in noted["columns"].items()}
+        return cls(**{**noted, "columns": columns})
 
 
 PLAIN = TableOptions()
@@ -60,11 +60,7 @@ Options = Mapping[str, TableOptions]
 
 def read_options(settings: Settings) -> Options:
     """The options of every table that has some. Raises ConfigurationError where the key of pseudonyms was changed."""
-    try:
-        found = json.loads(_path(settings).read_text())
-    except FileNotFoundError:
-        return {}
-    options = {table: TableOptions.of(noted) for table, noted in found.items()}
+    options = {table: TableOptions.of(noted) for table, noted in _noted(settings.state_dir).items()}
     signs = {rule.sign for table in options.values() for rule in table.columns.values() if rule.sign}
     if signs - {sign_of(settings)}:
         raise ConfigurationError(
@@ -82,11 +78,17 @@ def sign_of(settings: Settings) -> str:
 def note_options(settings: Settings, table: str, options: TableOptions) -> None:
     """Note a table's options instead of those that it had; plain ones forget them."""
     every = {**read_options(settings), table: options}
-    partial = _path(settings).with_suffix(".partial")
+    path = settings.state_dir / FILE_NAME
+    partial = path.with_suffix(".partial")
     named = {name: asdict(mine) for name, mine in every.items() if mine != PLAIN}
     partial.write_text(json.dumps(named, indent=1))
-    partial.rename(_path(settings))
+    partial.rename(path)
 
 
-def _path(settings: Settings) -> Path:
-    return settings.state_dir / FILE_NAME
+def _noted(folder: Path) -> dict[str, Any]:
+    """A state folder from before there were other options has the rules of withheld columns, and must not tell them."""
+    if (path := folder / FILE_NAME).exists():
+        return dict(json.loads(path.read_text()))
+    if (path := folder / EARLIER_FILE_NAME).exists():
+        return {table: {"columns": rules} for table, rules in json.loads(path.read_text()).items()}
+    return {}

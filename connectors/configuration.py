@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from catalog.options import PLAIN, Manner, read_options
+from catalog.options import PLAIN, Manner, Options, read_options
 from catalog.pseudonyms import mask_property
 from catalog.settings import Settings
 
@@ -39,16 +39,16 @@ def connector_configuration(settings: Settings, tables: Sequence[tuple[str, str]
     template: dict[str, str] = json.loads(TEMPLATE.read_text())
     if settings.source_ca_file is not None:
         template["database.sslrootcert"] = str(settings.source_ca_file)
-    if withheld := _columns(settings, tables, ("exclude", "null")):
+    noted = read_options(settings)
+    if withheld := _columns(noted, tables, ("exclude", "null")):
         template["column.exclude.list"] = withheld
-    if masked := _columns(settings, tables, ("hash",)):
+    if masked := _columns(noted, tables, ("hash",)):
         template[mask_property(settings.secrets.pseudonym_key)] = masked
     return {key: re.sub(r"@([A-Z_]+)@", lambda place: values[place[1]], text) for key, text in template.items()}
 
 
-def _columns(settings: Settings, tables: Sequence[tuple[str, str]], manners: Sequence[Manner]) -> str:
+def _columns(noted: Options, tables: Sequence[tuple[str, str]], manners: Sequence[Manner]) -> str:
     """The connector's list of columns that are withheld in these manners."""
-    noted = read_options(settings)
     names = [
         (*table, column)
         for table in tables

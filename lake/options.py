@@ -13,11 +13,14 @@ from catalog.partition import Partition
 from catalog.published import without_withheld
 from catalog.readers import iceberg_catalog
 from catalog.settings import Settings
-from catalog.source import named
+from catalog.source import SourceTable, named
 from catalog.tables import TABLES
 
 if TYPE_CHECKING:
     from connectors.survey import Relation
+
+_TAKEN = {*(table.namespace for table in TABLES), "bench", "public"}
+"""The lake's own, the one that `lake bench` drops, and the source's schema that nobody has to name."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,14 @@ def wishes(
             )
         found[column] = cast(Manner, manner)
     if partition and found.get(Partition.parse(partition).column, "hash") != "hash":
-        raise ConfigurationError(f"--partition {partition}: the lake is not to have the values of this column")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", namespace) or namespace in {each.namespace for each in TABLES}:
+        raise ConfigurationError(
+            f"--partition {partition}: the lake is not to have the values of this column",
+            remedy="partition by another column, or do not withhold this one",
+        )
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", namespace) or namespace in _TAKEN:
         raise ConfigurationError(
             f"--namespace {namespace} is none for mirrors",
-            remedy="lower-case letters, digits and _; not one of the lake's own",
+            remedy=f"lower-case letters, digits and _; not {', '.join(sorted(_TAKEN))}",
         )
     return Wishes(found, append_only, partition, namespace)
 
@@ -67,14 +73,16 @@ def options_of(settings: Settings, relations: Sequence[Relation], wished: Wishes
     with other options: its snapshots hold the values.
     """
     noted = read_options(settings)
-    named = [*wished.columns, *([Partition.parse(wished.partition).column] if wished.partition else [])]
-    if missing := [column for column in named if not any(column in _numbers(each) for each in relations)]:
-        raise ConfigurationError(f"none of these tables has a column {missing[0]}")
+    asked = [*wished.columns, *([Partition.parse(wished.partition).column] if wished.partition else [])]
+    if missing := [column for column in asked if not any(column in _numbers(each) for each in relations)]:
+        raise ConfigurationError(
+            f"none of these tables has a column {missing[0]}", remedy="correct its name, or add the table that has it"
+        )
     options = {}
     for relation in relations:
         mine, known = _wished(settings, relation, wished), noted.get(relation.qualified, PLAIN)
         if mine not in (PLAIN, known):
-            _require_new(settings, relation)
+            _require_new(settings, named(noted, relation.schema, relation.name))
         if keys := mine.columns.keys() & set(relation.key):
             raise ConfigurationError(
                 f"{relation.qualified}: {', '.join(sorted(keys))} tells its rows apart, and Debezium masks no keys",
@@ -123,13 +131,12 @@ def _numbers(relation: Relation) -> dict[str, int]:
     return {column.name: column.attnum for column in relation.columns}
 
 
-def _require_new(settings: Settings, relation: Relation) -> None:
+def _require_new(settings: Settings, source: SourceTable) -> None:
     from connectors.registration import captured_tables
 
-    known = named(read_options(settings), relation.schema, relation.name)
-    in_lake = iceberg_catalog(settings).table_exists(known.mirror)
-    if in_lake or relation.qualified in captured_tables(settings):
+    in_lake = iceberg_catalog(settings).table_exists(source.mirror)
+    if in_lake or source.qualified in captured_tables(settings):
         raise ConfigurationError(
-            f"{relation.qualified} is in the lake with other options, and its snapshots and events hold their values",
-            remedy=f"lake remove {relation.qualified} --drop; then this command again",
+            f"{source.qualified} is in the lake with other options, and its snapshots and events hold their values",
+            remedy=f"lake remove {source.qualified} --drop; then this command again",
         )

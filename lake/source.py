@@ -145,7 +145,7 @@ def _chosen(settings: Settings, patterns: list[str], wished: Wishes) -> tuple[li
     seen = look(settings, None)
     options = options_of(settings, matching(seen.relations, patterns), wished)
     seen = replace(seen, relations=as_asked(seen.relations, options))
-    named = matching(seen.relations, [pattern for pattern in patterns if "*" not in pattern])
+    by_name = matching(seen.relations, [pattern for pattern in patterns if "*" not in pattern])
     for pattern in patterns:
         if not matching(seen.relations, [pattern]):
             remedy = "lake doctor --source own lists every table"
@@ -157,7 +157,7 @@ def _chosen(settings: Settings, patterns: list[str], wished: Wishes) -> tuple[li
         if not problems:
             note_options(settings, relation.qualified, options[relation.qualified])
             chosen.append(relation)
-        elif relation in named or not not_a_table(relation):
+        elif relation in by_name or not not_a_table(relation):
             refused += problems
     return chosen, refused
 

@@ -1,6 +1,7 @@
 """Options of joining tables: columns that the lake must not have are left out and not told under another name."""
 
 import hashlib
+import json
 import re
 from dataclasses import replace
 
@@ -47,6 +48,16 @@ def test_options_are_noted_by_table_and_forgotten(settings):
     assert set(read_options(settings)) == {"shop.log"}
 
 
+def test_rules_of_an_earlier_version_hold_on(settings):
+    rules = {"email": {"manner": "null", "attnum": 2}, "place": {"manner": "exclude", "attnum": 3}}
+    (settings.state_dir / "withheld.json").write_text(json.dumps({"shop.customers": rules}))
+    assert read_options(settings) == {"shop.customers": TableOptions(RULES)}
+    note_options(settings, "shop.log", TableOptions(append_only=True))
+    assert set(read_options(settings)) == {"shop.customers", "shop.log"}
+    note_options(settings, "shop.customers", PLAIN)
+    assert set(read_options(settings)) == {"shop.log"}, "forgotten ones do not come back"
+
+
 def test_the_schema_has_masked_columns_and_no_excluded_ones():
     kept = without_withheld("shop.customers", COLUMNS, RULES)
     assert [(column.name, column.masked) for column in kept] == [("id", False), ("email", True)]
@@ -78,7 +89,7 @@ def test_the_connector_leaves_both_kinds_out(settings):
 def test_options_are_wishes_by_column():
     found = wishes(["note"], ["email=null", "a=b=null", "name=hash"]).columns
     assert found == {"note": "exclude", "email": "null", "a=b": "null", "name": "hash"}
-    for namespace in ("weather", "realtime", "Shop", "a.b", "control"):
+    for namespace in ("weather", "realtime", "Shop", "a.b", "control", "bench", "public"):
         with pytest.raises(ConfigurationError, match="is none for mirrors"):
             wishes([], [], namespace=namespace)
     with pytest.raises(ConfigurationError, match="not to have the values"):
@@ -88,7 +99,7 @@ def test_options_are_wishes_by_column():
             wishes([], [wrong])
 
 
-def test_pseudonyms_are_debeziums_and_cut_to_the_columns_length(settings):
+def test_pseudonyms_are_debeziums_and_cut_to_the_columns_length():
     assert pseudonym("k", "ü") == hashlib.sha256(b"k\xc3\xbc").hexdigest()
     assert [pseudonym_length("t.c", f"character varying({n})") for n in (40, 64, 300)] == [40, 64, 64]
     for refused in ("character varying(31)", "citext", "character(64)", "uuid", "text[]"):

@@ -19,7 +19,7 @@ _SUITABLE = {
     "hour": _BY_TIME - {Form.DATE},
 }
 """By transform the forms of values that it takes and that are told apart without loss by its result."""
-_CALL = re.compile(r"(?:(year|month|day|hour)s?\((.+)\)|bucket\((\d{1,5}),(.+)\)|([^(),]+))")
+_CALL = re.compile(r"(?:(year|month|day|hour)s?\((.+)\)|bucket\(([1-9]\d{0,4}),(.+)\)|([^(),]+))")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Partition:
     def parse(cls, text: str) -> Partition:
         """Read what people write. Raises ConfigurationError."""
         match = _CALL.fullmatch(text.strip())
-        if match is None or match[3] == "0":
+        if match is None:
             raise ConfigurationError(
                 f"--partition {text} is none", remedy="write month(c), also year, day or hour; bucket(16, c); or c"
             )

@@ -82,7 +82,7 @@ def test_what_people_write_is_what_spark_takes(text, ddl):
     assert Partition.parse(text).ddl == ddl
 
 
-@pytest.mark.parametrize("text", ["", "week(at)", "bucket(at)", "bucket(0, id)", "month()", "a, b"])
+@pytest.mark.parametrize("text", ["", "week(at)", "bucket(at)", "bucket(0, id)", "bucket(00, id)", "month()", "a, b"])
 def test_what_is_no_partition(text):
     with pytest.raises(ConfigurationError, match="is none"):
         Partition.parse(text)

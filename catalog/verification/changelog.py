@@ -11,6 +11,7 @@ from catalog.verification.barrier import SourcePoint
 from catalog.verification.comparison import shown
 from catalog.verification.coverage import Pinned
 from catalog.verification.multiset import unlike
+from catalog.verification.report import SHOWN
 from catalog.verification.staging import STAGED, at_snapshot, lake_columns, lake_values, quoted
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _PARTITION = 1 << 48
 _PLACE = f"coalesce(topic_partition::bigint * {_PARTITION} + topic_offset, -1)"
 """An event's place as one number; copies made without Kafka come first."""
 _ANY_PLACE = -2
-SHOWN = 20
 _UNKNOWN = '"lake unknown"'
 
 
@@ -140,19 +140,17 @@ def undo_unseen(connection: DuckDBPyConnection, pinned: Pinned, point: SourcePoi
     return int(row[0])
 
 
-def _differing(
-    connection: DuckDBPyConnection, pinned: Pinned, limit: int = SHOWN
-) -> tuple[int, tuple[dict[str, Any], ...]]:
+def _differing(connection: DuckDBPyConnection, pinned: Pinned) -> tuple[int, tuple[dict[str, Any], ...]]:
     keys = [quoted(name) for name in pinned.source.key]
     others = [c.name for c in pinned.source.columns if c.name not in pinned.source.key]
-    unlike = [f"f.{keys[0]} IS NULL", f"m.{keys[0]} IS NULL"]
+    unequal = [f"f.{keys[0]} IS NULL", f"m.{keys[0]} IS NULL"]
     for name in others:
         literal = "'" + name.replace("'", "''") + "'"
         differs = f"f.{quoted(name)} IS DISTINCT FROM m.{quoted(name)}"
-        unlike.append(f"({differs} AND NOT list_contains(f.{_UNKNOWN}, {literal}))")
+        unequal.append(f"({differs} AND NOT list_contains(f.{_UNKNOWN}, {literal}))")
     joined = (
         f"FROM scratch.folded f FULL OUTER JOIN {STAGED} m ON {' AND '.join(f'f.{k} = m.{k}' for k in keys)}"
-        f" WHERE {' OR '.join(unlike)}"
+        f" WHERE {' OR '.join(unequal)}"
     )
     chosen = ", ".join(f"coalesce(f.{k}, m.{k}) AS {k}" for k in keys)
     # A row that stands twice in the mirror pairs twice, so repeated keys are counted apart.
@@ -160,7 +158,7 @@ def _differing(
     row = connection.execute(f"SELECT count(*) + {repeated} {joined}").fetchone()
     if not row or not row[0]:
         return 0, ()
-    found = connection.execute(f"SELECT {chosen} {joined} LIMIT {limit}").to_arrow_table().to_pylist()
+    found = connection.execute(f"SELECT {chosen} {joined} LIMIT {SHOWN}").to_arrow_table().to_pylist()
     return int(row[0]), tuple({name: shown(value) for name, value in key.items()} for key in found)
 
 

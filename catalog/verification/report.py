@@ -11,6 +11,9 @@ from catalog.history import lsn_text
 Progress = Callable[[str, str, int, int], None]
 """Called with a phase (`barrier`, `position`, `changelog`, `rows`), a table or "", steps done, and steps in all."""
 
+SHOWN = 20
+"""How many differing rows, or keys, of a table are told; all are counted."""
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -22,7 +22,7 @@ from catalog.verification.changelog import SourcePointTooOldError, replay_change
 from catalog.verification.comparison import Comparison, compare_rows
 from catalog.verification.coverage import Pinned, wait_covered
 from catalog.verification.multiset import compare_multisets
-from catalog.verification.report import Difference, Progress, TableReport, VerificationReport
+from catalog.verification.report import SHOWN, Difference, Progress, TableReport, VerificationReport
 from catalog.verification.source_rows import NOT_HOLDABLE, KeyRange, RangeKey, key_ranges, range_key, read_range
 from catalog.verification.staging import quarantined_records, read_staged, staged_mirror
 from catalog.verified import keep
@@ -34,7 +34,6 @@ WORKERS = 2
 ROWS_PER_RANGE = 80_000
 ROWS_PER_SCAN = 640_000
 """Larger ranges where Postgres has no index for them and reads the whole table for each."""
-SHOWN = 20
 Rest = Callable[[], None]
 ATTEMPTS = 3
 

@@ -22,7 +22,6 @@ import httpx
 
 from bench.process import free_port
 from catalog.errors import ComponentError
-from catalog.java import find_java
 from catalog.session import LOGGING
 from catalog.settings import Settings
 from stack import health, spark
@@ -84,12 +83,10 @@ def _environment(settings: Settings, folder: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "JAVA_HOME": str(find_java(settings)),
-        "SPARK_HOME": str(spark.home()),
+        **spark.environment(settings),
         "SPARK_CONF_DIR": str(folder),
         "SPARK_LOCAL_IP": settings.host,
         "SPARK_LOCAL_DIRS": str(folder / "local"),
-        "SPARK_DAEMON_MEMORY": "256m",
     }
 
 

@@ -77,8 +77,8 @@ class Relation:
     `is_open` says that this role may look into its schema, otherwise columns and key are unknown; `is_readable` that
     the role that is to read it may. `rows` is an estimate, None before the first ANALYZE; `without_full_identity`
     names the parts, schema and name, that lack it: the table itself or partitions. `unique_columns` might be its key;
-    `unique_index` names their index unless a constraint has it. `append_only` and
-    `namespace` are what it is asked to be.
+    `unique_index` names their index unless a constraint has it. `append_only` and `namespace` are what it is asked to
+    be.
     """
 
     schema: str

@@ -146,7 +146,7 @@ def copy(
     from bench.copy import NAME, TABLE, measure, source_table
     from bench.report import copied_json, copied_tables
     from catalog.removal import drop_from_lake
-    from catalog.source import SourceTable
+    from catalog.source import named
     from connectors.survey import matching
     from lake import joining
     from lake.source import look
@@ -161,7 +161,7 @@ def copy(
                 found = measure(settings, rows, source_bytes, report)
             finally:
                 joining.leave(settings, [("public", NAME)], report)
-                drop_from_lake(settings, SourceTable("public", NAME, (), (), full_identity=False))
+                drop_from_lake(settings, named({}, "public", NAME))
     _show(copied_tables(found), copied_json(found), as_json)
     raise typer.Exit(0 if found.complete else 1)
 

@@ -18,9 +18,6 @@ from catalog.settings import PROJECT, load_settings
 from lake.app import app
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from catalog.finding import Finding
     from stack.control import Steps
 
 # a file or a pipe is no reason to cut lines
@@ -163,7 +160,6 @@ def doctor(
             console.print(render_settings(settings))
         return
     running = tuple(group for group in in_use(settings) if group != CORE)
-    checks: Sequence[Finding]
     if source is not None:
         checks = examine(settings, source, tables)
     else:

@@ -68,7 +68,7 @@ def properties(text: str) -> dict[str, str]:
 
 
 def jvm_flags(command: commands.Command) -> set[str]:
-    return {argument for argument in command.arguments if argument.startswith("-X")}
+    return {argument for argument in command.arguments if argument.startswith(("-X", "-Dfile.encoding="))}
 
 
 @pytest.fixture(autouse=True)

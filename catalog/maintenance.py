@@ -1,8 +1,8 @@
 """Tables tidied up by Spark's own procedures, while everything else goes on: files, manifests, snapshots, orphans.
 
-Rewriting changes no rows: what a snapshot said before, it says after. A group of files that the stream touched
-meanwhile is refused at its commit and left as it was, so that cold data is compacted at any time and hot data is left
-to the stream, which merges its small files between epochs and thins its snapshots out
+Rewriting changes no rows: what a snapshot said before, it says after. What the stream touched meanwhile, a group of
+files or the manifests, is refused at its commit and left as it was, so that cold data is compacted at any time and hot
+data is left to the stream, which merges its small files between epochs and thins its snapshots out
 (https://iceberg.apache.org/docs/latest/spark-procedures/).
 """
 
@@ -34,16 +34,17 @@ _REWRITE = {
     "min-input-files": "5",
 }
 _OPTIONS = ", ".join(f"'{name}', '{value}'" for name, value in _REWRITE.items())
+_OVERTAKEN = ("CommitFailedException", "ValidationException")
+"""What a rewrite of manifests is refused with when the stream committed meanwhile; one of files just counts none."""
 
 
 @dataclass
 class Upkeep:
-    """What was done to one table; `hot` files were changed meanwhile and left, `refused` says what did not work."""
+    """What was done to one table: how many of each were rewritten or removed; `refused` says what did not work."""
 
     table: str
     files: int = 0
     bytes: int = 0
-    hot: int = 0
     manifests: int = 0
     snapshots: int = 0
     orphans: int = 0
@@ -69,8 +70,13 @@ def maintain(spark: SparkSession, catalog: Catalog, tables: Sequence[str], orpha
 def _rewrite(spark: SparkSession, done: Upkeep) -> None:
     files = _call(spark, "rewrite_data_files", done, f"options => map({_OPTIONS})")[0]
     done.files, done.bytes = files["rewritten_data_files_count"], files["rewritten_bytes_count"]
-    done.hot = files["failed_data_files_count"]
-    done.manifests = _call(spark, "rewrite_manifests", done)[0]["rewritten_manifests_count"]
+    if failed := files["failed_data_files_count"]:
+        done.refused = f"{failed} data files could not be read or written"
+    try:
+        done.manifests = _call(spark, "rewrite_manifests", done)[0]["rewritten_manifests_count"]
+    except Py4JJavaError as refused:
+        if refused.java_exception.getClass().getSimpleName() not in _OVERTAKEN:
+            raise
 
 
 def _expire(spark: SparkSession, catalog: Catalog, done: Upkeep) -> None:

@@ -36,8 +36,8 @@ def maintain(
     """Compact tables while everything runs: small files and deleted rows, manifests, old snapshots, orphans.
 
     No row changes, and what is still kept of the past reads as before. Files that the stream changes meanwhile are left
-    to it ("hot"); it merges its small files and thins its snapshots out by itself. A night's cron job is a good place.
-    Exit code 1 when a table was refused.
+    to it; it merges its small files and thins its snapshots out by itself. A night's cron job is a good place. Exit
+    code 1 when something of a table was refused.
 
     lake maintain        lake maintain trips nyc_taxi.trips --orphan-days 7
     """
@@ -69,9 +69,9 @@ def _show(done: Iterable[Upkeep]) -> None:
     from lake.rows import print_wide
 
     shown = Table(box=None, header_style="dim", pad_edge=False)
-    for heading in ("table", "files", "MB", "hot", "manifests", "snapshots", "orphans", ""):
+    for heading in ("table", "files", "MB", "manifests", "snapshots", "orphans", ""):
         shown.add_column(heading, justify="left" if heading in ("table", "") else "right")
     for each in done:
-        counts = (each.files, round(each.bytes / 1e6, 1), each.hot, each.manifests, each.snapshots, each.orphans)
+        counts = (each.files, round(each.bytes / 1e6, 1), each.manifests, each.snapshots, each.orphans)
         shown.add_row(each.table, *map(str, counts), f"[red]{escape(each.refused)}" if each.refused else "")
     print_wide(shown)

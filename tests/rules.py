@@ -47,90 +47,57 @@ RULES = {
         "a table applies the range between its position and the epoch's end, once, and refuses a gap",
         ("tests/integration/test_stream_topics.py::test_topics_read_again_from_the_start_change_nothing",),
         (
-            Sabotage(
-                "catalog/positions.py",
-                "if self.start > at:",
-                "if False:",
-                f"{UNIT}/test_model_stops.py::test_an_epoch_above_the_position_is_refused",
-            ),
-            Sabotage(
-                "catalog/positions.py",
-                "return replace(self, start=at) if at < self.end else None",
-                "return self",
-                f"{UNIT}/test_model_stops.py::test_an_epoch_already_applied_commits_nothing",
-            ),
+            Sabotage("catalog/positions.py", "if self.start > at:", "if False:",
+                     f"{UNIT}/test_model_stops.py::test_an_epoch_above_the_position_is_refused"),
+            Sabotage("catalog/positions.py", "return replace(self, start=at) if at < self.end else None",
+                     "return self", f"{UNIT}/test_model_stops.py::test_an_epoch_already_applied_commits_nothing"),
         ),
     ),
     2: Rule(
         "a commit lands only on the snapshot whose position was read",
         ("tests/integration/test_stream_drivers.py::test_of_two_drivers_one_is_refused_and_nothing_is_written_twice",),
         (
-            Sabotage(
-                "streaming/writer.py",
-                "if self.position != ours:",
-                "if False:",
-                f"{UNIT}/test_model_stops.py::test_a_second_driver_with_stale_memory_is_fenced_and_changes_nothing",
-            ),
+            Sabotage("streaming/writer.py", "if self.position != ours:", "if False:",
+                     f"{UNIT}/test_model_stops.py::test_a_second_driver_with_stale_memory_is_fenced_and_changes_nothing"),
         ),
     ),
     3: Rule(
         "a position belongs to a snapshot; rows changed without one stop the table",
         ("tests/integration/test_past.py::test_a_mirror_set_back_under_traffic_ends_equal",),
         (
-            Sabotage(
-                "catalog/positions.py",
-                "if entry is None or entry.operation != REPLACE:",
-                "if entry is None:",
-                f"{UNIT}/test_positions.py::test_any_other_change_loses_it",
-            ),
-            Sabotage(
-                "catalog/positions.py",
-                'if saved is not None and saved["snapshot_id"] == at:',
-                "if saved is not None:",
-                f"{UNIT}/test_positions.py::test_a_rollback_to_rows_without_a_position_is_not_given_the_later_one",
-            ),
+            Sabotage("catalog/positions.py", "if entry is None or entry.operation != REPLACE:", "if entry is None:",
+                     f"{UNIT}/test_positions.py::test_any_other_change_loses_it"),
+            Sabotage("catalog/positions.py", 'if saved is not None and saved["snapshot_id"] == at:',
+                     "if saved is not None:",
+                     f"{UNIT}/test_positions.py::test_a_rollback_to_rows_without_a_position_is_not_given_the_later_one"),
         ),
     ),
     4: Rule(
         "a commit without an answer is looked up, and neither repeated nor given up",
         (LOST_ANSWER,),
         (
-            Sabotage(
-                "streaming/iceberg.py",
-                "if head is not None and dict(head.summary()).get(COMMIT_PROPERTY) == commit_id:",
-                "if False:",
-                LOST_ANSWER,
-            ),
+            Sabotage("streaming/iceberg.py",
+                     "if head is not None and dict(head.summary()).get(COMMIT_PROPERTY) == commit_id:", "if False:",
+                     LOST_ANSWER),
         ),
     ),
     5: Rule(
         "a table's changes have one order: one partition, and commit LSNs that never fall",
         ("tests/integration/test_stream_topics.py::test_a_damaged_topic_stops_its_table_alone",),
         (
-            Sabotage(
-                "streaming/table.py",
-                "if mine.size > 1 and bool((mine[1:] < mine[:-1]).any()):",
-                "if False:",
-                f"{UNIT}/test_model_stops.py::test_commit_lsns_that_fall_stop_the_table",
-            ),
+            Sabotage("streaming/table.py", "if mine.size > 1 and bool((mine[1:] < mine[:-1]).any()):", "if False:",
+                     f"{UNIT}/test_model_stops.py::test_commit_lsns_that_fall_stop_the_table"),
         ),
     ),
     6: Rule(
         "events are folded in order: a truncate cuts, a value left out comes from before",
         ("tests/conformance/test_conformance.py::test_a_situation",),
         (
-            Sabotage(
-                "streaming/folding.py",
-                'cut = max((place for place, op in enumerate(events.op) if op == "t"), default=-1)',
-                "cut = -1",
-                f"{UNIT}/test_folding.py::test_a_truncate_forgets_what_came_before",
-            ),
-            Sabotage(
-                "streaming/folding.py",
-                "if not left_out[chosen].any():",
-                "if True:",
-                f"{UNIT}/test_folding.py::test_a_value_left_out_comes_from_the_event_before",
-            ),
+            Sabotage("streaming/folding.py",
+                     'cut = max((place for place, op in enumerate(events.op) if op == "t"), default=-1)', "cut = -1",
+                     f"{UNIT}/test_folding.py::test_a_truncate_forgets_what_came_before"),
+            Sabotage("streaming/folding.py", "if not left_out[chosen].any():", "if True:",
+                     f"{UNIT}/test_folding.py::test_a_value_left_out_comes_from_the_event_before"),
         ),
     ),
     7: Rule(
@@ -141,96 +108,53 @@ RULES = {
             "tests/faults/test_crash_points.py::test_a_crash_inside_an_initial_copy",
         ),
         (
-            Sabotage(
-                "streaming/segments.py",
-                "begins = events.copy_marker[start] in _FIRST or not _continues(under_way, identity)",
-                "begins = under_way is None",
-                f"{UNIT}/test_segments.py::test_a_restarted_copy_begins_again",
-            ),
-            Sabotage(
-                "streaming/segments.py",
-                "ends = events.copy_marker[end - 1] in _LAST",
-                "ends = True",
-                f"{UNIT}/test_model_stops.py::test_a_copy_that_breaks_off_leaves_the_old_rows_to_readers",
-            ),
+            Sabotage("streaming/segments.py",
+                     "begins = events.copy_marker[start] in _FIRST or not _continues(under_way, identity)",
+                     "begins = under_way is None", f"{UNIT}/test_segments.py::test_a_restarted_copy_begins_again"),
+            Sabotage("streaming/segments.py", "ends = events.copy_marker[end - 1] in _LAST", "ends = True",
+                     f"{UNIT}/test_model_stops.py::test_a_copy_that_breaks_off_leaves_the_old_rows_to_readers"),
         ),
     ),
     8: Rule(
         "what cannot be read is in the quarantine before any position passes it",
         ("tests/integration/test_stream_quarantine.py::test_each_kind_is_set_aside_and_the_flow_goes_on",),
         (
-            Sabotage(
-                "streaming/table.py",
-                "self._set_aside(records, decoded.rejects, lacking)",
-                "pass",
-                f"{UNIT}/test_model.py::test_any_way_through_the_topic_gives_the_source_s_rows",
-            ),
+            Sabotage("streaming/table.py", "self._set_aside(records, decoded.rejects, lacking)", "pass",
+                     f"{UNIT}/test_model.py::test_any_way_through_the_topic_gives_the_source_s_rows"),
         ),
     ),
     9: Rule(
         "a table joins without a gap, also while a writer's transaction is open",
         (OPEN_WRITER,),
         (
-            Sabotage(
-                "connectors/publication.py",
-                "_in_turn(settings, parts, [locked, *statements], seconds, say)",
-                "_in_turn(settings, parts, statements, seconds, say)",
-                OPEN_WRITER,
-            ),
+            Sabotage("connectors/publication.py", "_in_turn(settings, parts, [locked, *statements], seconds, say)",
+                     "_in_turn(settings, parts, statements, seconds, say)", OPEN_WRITER),
         ),
     ),
     10: Rule(
         "a topic is audited before each epoch, and an epoch is applied in slices",
         ("tests/integration/test_stream_topics.py::test_a_damaged_topic_stops_its_table_alone",),
         (
-            Sabotage(
-                "streaming/opening.py",
-                "if position.topic_id != topic.topic_id:",
-                "if False:",
-                f"{UNIT}/test_topic_audit.py::test_a_topic_that_was_created_again_stops_the_table",
-            ),
-            Sabotage(
-                "streaming/opening.py",
-                "if earliest > at:",
-                "if False:",
-                f"{UNIT}/test_topic_audit.py::test_a_topic_that_lost_records_stops_the_table",
-            ),
-            Sabotage(
-                "streaming/opening.py",
-                "if known and set(topic.earliest) != known:",
-                "if False:",
-                f"{UNIT}/test_topic_audit.py::test_a_topic_that_got_partitions_stops_the_table",
-            ),
-            Sabotage(
-                "streaming/epoch.py",
-                "if held + size > limit:",
-                "if not parts:",
-                f"{UNIT}/test_cuts.py::test_a_slice_holds_no_more_than_the_limit_or_one_block",
-            ),
+            Sabotage("streaming/opening.py", "if position.topic_id != topic.topic_id:", "if False:",
+                     f"{UNIT}/test_topic_audit.py::test_a_topic_that_was_created_again_stops_the_table"),
+            Sabotage("streaming/opening.py", "if earliest > at:", "if False:",
+                     f"{UNIT}/test_topic_audit.py::test_a_topic_that_lost_records_stops_the_table"),
+            Sabotage("streaming/opening.py", "if known and set(topic.earliest) != known:", "if False:",
+                     f"{UNIT}/test_topic_audit.py::test_a_topic_that_got_partitions_stops_the_table"),
+            Sabotage("streaming/epoch.py", "if held + size > limit:", "if not parts:",
+                     f"{UNIT}/test_cuts.py::test_a_slice_holds_no_more_than_the_limit_or_one_block"),
         ),
     ),
     11: Rule(
         "schemas are told apart by Postgres' numbers; what no event tells stops the table",
         ("tests/conformance/test_conformance.py::test_a_situation",),
         (
-            Sabotage(
-                "streaming/evolution.py",
-                "if old.oid and new.oid and old.oid != new.oid:",
-                "if False:",
-                f"{UNIT}/test_evolution.py::test_a_table_made_again_stops",
-            ),
-            Sabotage(
-                "streaming/evolution.py",
-                "if known is None and _old_rows_have(column, old, new):",
-                "if False:",
-                f"{UNIT}/test_evolution.py::test_an_added_column_whose_default_old_rows_have_too_stops_the_table",
-            ),
-            Sabotage(
-                "streaming/evolution.py",
-                "if known is None and column.attnum in names:",
-                "if False:",
-                f"{UNIT}/test_evolution.py::test_a_renamed_column_stops_the_table",
-            ),
+            Sabotage("streaming/evolution.py", "if old.oid and new.oid and old.oid != new.oid:", "if False:",
+                     f"{UNIT}/test_evolution.py::test_a_table_made_again_stops"),
+            Sabotage("streaming/evolution.py", "if known is None and _old_rows_have(column, old, new):", "if False:",
+                     f"{UNIT}/test_evolution.py::test_an_added_column_whose_default_old_rows_have_too_stops_the_table"),
+            Sabotage("streaming/evolution.py", "if known is None and column.attnum in names:", "if False:",
+                     f"{UNIT}/test_evolution.py::test_a_renamed_column_stops_the_table"),
         ),
     ),
     12: Rule(
@@ -241,12 +165,8 @@ RULES = {
         ),
         (
             Sabotage("catalog/lsn.py", "boundary=before or 0", "boundary=lsn", EVERY_LSN),
-            Sabotage(
-                "catalog/lsn.py",
-                "if facts.open_change is not None and facts.open_change < lsn:",
-                "if False:",
-                EVERY_LSN,
-            ),
+            Sabotage("catalog/lsn.py", "if facts.open_change is not None and facts.open_change < lsn:", "if False:",
+                     EVERY_LSN),
         ),
     ),
     13: Rule(
@@ -256,15 +176,11 @@ RULES = {
             "tests/integration/test_verify.py::test_a_mirror_behind_its_topic_is_not_compared",
         ),
         (
-            Sabotage(
-                "catalog/verification/coverage.py",
-                "if position.next_offset(partition) < offset:",
-                "if False:",
-                f"{UNIT}/test_topic_audit.py::test_a_mirror_behind_its_topic_is_not_compared",
-            ),
+            Sabotage("catalog/verification/coverage.py", "if position.next_offset(partition) < offset:", "if False:",
+                     f"{UNIT}/test_topic_audit.py::test_a_mirror_behind_its_topic_is_not_compared"),
         ),
     ),
-}
+}  # fmt: skip
 
 
 def run_without(sabotage: Sabotage, folder: Path) -> bool:

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,7 @@ from typing import Any
 from catalog.settings import Settings
 from conformance.lossy_catalog import LossyCatalog
 from conformance.proxies import Proxies
-from stack import commands
-from stack.commands import Command
-from stack.components import component
-from stack.supervision import Supervisor
+from conformance.substitute import streaming
 
 STEPS = (
     "changelog Changelog append before",
@@ -32,7 +29,7 @@ STEPS = (
     "store Store write_vector after",
     "table TableStream apply after",
 )
-"""Module, class, method, and whether it is killed before or after."""
+"""Of an epoch: module, class, method, and whether it is killed before or after."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +55,8 @@ def breakable_stream(settings: Settings, tables: list[str]) -> Iterator[Breakabl
         through = ways.model_copy(update={"source_host": host, "source_port": int(source[2])})
         crash_file = settings.state_dir / "crash-at"
         crash_file.unlink(missing_ok=True)
-        _run_as(settings, _command(ways, crash_file))
-        try:
+        with streaming(settings, ways, "conformance.breakable", str(crash_file)):
             yield Breakable(crash_file, lossy, proxies, through)
-        finally:
-            _run_as(settings, commands.stream_command(settings))
-
-
-def _command(settings: Settings, crash_file: Path) -> Command:
-    own = commands.stream_command(settings)
-    return replace(own, arguments=(sys.executable, "-m", "conformance.breakable", str(crash_file)))
-
-
-def _run_as(settings: Settings, command: Command) -> None:
-    supervisor = Supervisor(settings)
-    supervisor.write_command(replace(component("stream"), command=lambda _: command))
-    supervisor.stop_program("stream")
-    supervisor.start_program("stream")
 
 
 def plant(step: str, crash_file: Path) -> None:

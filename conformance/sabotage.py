@@ -6,11 +6,10 @@ equal. The first round plants none.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -19,15 +18,12 @@ import psycopg
 
 from catalog.settings import Settings
 from catalog.source import NAMESPACE
-from catalog.tables.realtime import WATCHED
 from catalog.verification import TableReport, verify
-from catalog.verification.barrier import pass_barrier, topic_targets
-from catalog.verification.realtime import verify_realtime
 from conformance.bugs import BUGS, CORRECTION, Bug
 from conformance.scene import WAIT_SECONDS, Ask, Scene
 from conformance.situation import Situation, first_difference
-from stack.components import component
-from stack.supervision import Supervisor
+from conformance.substitute import streaming
+from conformance.windows import recomputed
 
 Say = Callable[[str], None]
 NONE = Bug("none", "read")
@@ -107,17 +103,11 @@ def run(settings: Settings, bugs: Sequence[Bug] = BUGS, say: Say = lambda _: Non
 @contextmanager
 def _saboteur(scene: Scene) -> Iterator[Callable[[str], object]]:
     """The streaming job is one in which bugs can be planted, by name; an empty name plants none."""
-    file, stream, supervisor = scene.settings.state_dir / "sabotage", component("stream"), Supervisor(scene.settings)
-    plain = stream.command(scene.settings)
-    command = (sys.executable, "-m", "conformance.sabotaged", scene.schema, str(file))
-    twisted = replace(stream, command=lambda _: replace(plain, arguments=command))
-    try:
-        with scene.without_the_stream():
-            supervisor.write_command(twisted)
-        yield file.write_text
-    finally:
-        with scene.without_the_stream():
-            supervisor.write_command(stream)
+    settings, file = scene.settings, scene.settings.state_dir / "sabotage"
+    with streaming(settings, settings, "conformance.sabotaged", scene.schema, str(file)):
+        try:
+            yield file.write_text
+        finally:
             file.unlink(missing_ok=True)
 
 
@@ -186,7 +176,5 @@ def _in_windows(settings: Settings, bug: Bug, plant: Callable[[str], object]) ->
 
 
 def _compared(settings: Settings) -> str:
-    pass_barrier(settings, time.monotonic() + WAIT_SECONDS)
-    topic = f"{settings.topic_prefix}.{WATCHED.table.removeprefix('public.')}"
-    report = verify_realtime(settings, topic_targets(settings, [topic])[topic], WAIT_SECONDS)
+    report = recomputed(settings, WAIT_SECONDS)
     return "" if report.equal else f"verify: {report.differing_windows} windows differ"

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from catalog.settings import PROJECT
+from conformance.breakable import STEPS
 from connectors.registration import start_over
 from stack.supervision import Supervisor
 from streaming.requests import Request, answer, submit
@@ -35,14 +36,6 @@ def crashing(*arguments, **options):
 setattr(owner, method, crashing)
 job.main()
 """
-IN_AN_EPOCH = [
-    ("changelog", "Changelog", "append", "before"),
-    ("changelog", "Changelog", "append", "after"),
-    ("mirror", "Mirror", "apply", "before"),
-    ("mirror", "Mirror", "apply", "after"),
-    ("store", "Store", "write_vector", "after"),
-    ("table", "TableStream", "apply", "after"),
-]
 
 
 @pytest.fixture
@@ -83,7 +76,8 @@ def recovered(stack):
 
 def test_crashes_inside_epochs(stack, crash, recovered):
     """One after the other: each job has the crash before it to recover from, and further changes."""
-    for module, owner, method, when in IN_AN_EPOCH:
+    for step in STEPS:
+        module, owner, method, when = step.split()
         crash(module, owner, method, when, 1, lambda: stack.traffic(150, seed=41))
     recovered()
 

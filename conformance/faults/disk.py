@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from catalog.errors import ComponentError, VerificationError
@@ -58,16 +59,21 @@ def _resize(folder: Path, room: int) -> None:
 
 
 def _move_in(ground: Ground, component: str, folder: Path) -> None:
+    """All as it was where the tmpfs does not take what the folder holds."""
     supervisor, beside = Supervisor(ground.settings), folder.with_name(f"{folder.name}.disk")
     supervisor.stop_program(component)
-    folder.rename(beside)
-    folder.mkdir(mode=0o700)
-    try:
+    with ExitStack() as back:
+        back.callback(supervisor.start_program, component)
+        folder.rename(beside)
+        back.callback(beside.rename, folder)
+        folder.mkdir(mode=0o700)
+        back.callback(folder.rmdir)
         _run("mount", "-t", "tmpfs", "-o", "size=8g", "none", str(folder))
+        back.callback(_run, "umount", str(folder))
         _run("cp", "-a", "--sparse=always", f"{beside}/.", str(folder))
         _resize(folder, ROOM_BYTES)
-    finally:
-        supervisor.start_program(component)
+        back.pop_all()
+    supervisor.start_program(component)
 
 
 def _move_out(ground: Ground, component: str, folder: Path) -> None:

@@ -31,16 +31,23 @@ def _pause(ground: Ground) -> None:
 
 
 @contextmanager
+def _slot_free(ground: Ground) -> Iterator[psycopg.Connection[Any]]:
+    """The connector is stopped, and stays so."""
+    settings = ground.settings
+    Worker(settings).stop(settings.connector)
+    with psycopg.connect(settings.source_dsn("cdc"), autocommit=True) as session:
+        ground.until(lambda: session.execute(ACTIVE, [settings.slot]).fetchone() == (None,), "the slot is free")
+        yield session
+
+
+@contextmanager
 def _stopped(ground: Ground) -> Iterator[psycopg.Connection[Any]]:
     """The connector is stopped and its slot free in the block."""
-    worker, settings = Worker(ground.settings), ground.settings
-    worker.stop(settings.connector)
     try:
-        with psycopg.connect(settings.source_dsn("cdc"), autocommit=True) as session:
-            ground.until(lambda: session.execute(ACTIVE, [settings.slot]).fetchone() == (None,), "the slot is free")
+        with _slot_free(ground) as session:
             yield session
     finally:
-        worker.resume(settings.connector)
+        Worker(ground.settings).resume(ground.settings.connector)
 
 
 def _drop(ground: Ground) -> None:
@@ -50,13 +57,10 @@ def _drop(ground: Ground) -> None:
 
 def _advance(ground: Ground) -> str:
     """Debezium itself would go on in silence; `lake connect` and `lake up` do not. What they say is returned."""
-    worker, settings = Worker(ground.settings), ground.settings
-    worker.stop(settings.connector)
-    with psycopg.connect(settings.source_dsn("cdc"), autocommit=True) as session:
-        ground.until(lambda: session.execute(ACTIVE, [settings.slot]).fetchone() == (None,), "the slot is free")
+    with _slot_free(ground) as session:
         start = ground.written()
         ground.until(lambda: ground.written() > start + 10_000, "more was written")
-        session.execute("select pg_replication_slot_advance(%s, pg_current_wal_lsn())", [settings.slot])
+        session.execute("select pg_replication_slot_advance(%s, pg_current_wal_lsn())", [ground.settings.slot])
     return ground.refused("connect")
 
 

@@ -1,13 +1,13 @@
-"""`python -m conformance.compacting TABLE…`: what a foreign Spark does to tables to tidy them up, in one go.
+"""`python -m conformance.compacting SINCE TABLE…`: what a foreign Spark does to tables to tidy them up, in one go.
 
-Data files and manifests are rewritten, old snapshots expired, so that the summaries that hold positions are gone. What
-the stream's commits come before is tried again.
+Data files and manifests are rewritten, snapshots from before SINCE (ms since 1970) expired, so that summaries that hold
+positions are gone. What the stream's commits come before is tried again.
 """
 
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -16,17 +16,15 @@ from catalog.session import spark_session
 from catalog.settings import CATALOG, load_settings
 
 ATTEMPTS = 5
-KEPT = timedelta(seconds=30)
 
 
-def tidy_up(spark: SparkSession, table: str) -> None:
+def tidy_up(spark: SparkSession, table: str, since: datetime) -> None:
     """Raises PySparkException when even the last attempt was refused."""
-    call = f"call {CATALOG}.system"
+    call, until = f"call {CATALOG}.system", f"timestamp '{since:%Y-%m-%d %H:%M:%S.%f}'"
     for attempt in range(1, ATTEMPTS + 1):
         try:
             spark.sql(f"{call}.rewrite_data_files(table => '{table}', options => map('rewrite-all', 'true'))").collect()
             spark.sql(f"{call}.rewrite_manifests(table => '{table}')").collect()
-            until = f"timestamp '{datetime.now(UTC) - KEPT:%Y-%m-%d %H:%M:%S}'"
             spark.sql(f"{call}.expire_snapshots(table => '{table}', older_than => {until}, retain_last => 2)").collect()
             return
         except PySparkException as refused:
@@ -37,6 +35,6 @@ def tidy_up(spark: SparkSession, table: str) -> None:
 
 if __name__ == "__main__":
     session = spark_session(load_settings(), "compaction", driver_memory="1g")
-    for each in sys.argv[1:]:
-        tidy_up(session, each)
+    for each in sys.argv[2:]:
+        tidy_up(session, each, datetime.fromtimestamp(int(sys.argv[1]) / 1000, UTC))
     session.stop()

@@ -105,12 +105,12 @@ class Table:
 
     def parts(self, rows: pa.Table) -> Iterator[tuple[Sequence[str], pa.Table]]:
         """A partition is a value of the last column, where there are any."""
+        if not self.lake.warehouse.partitioned:
+            yield (), rows
+            return
         last = rows.column(rows.num_columns - 1).to_pylist()
-        for value in dict.fromkeys(last) if self.lake.warehouse.partitioned else (None,):
-            if self.lake.warehouse.partitioned:
-                yield (repr(value),), rows.filter(pa.array([each == value for each in last]))
-            else:
-                yield (), rows
+        for value in dict.fromkeys(last):
+            yield (repr(value),), rows.filter(pa.array([each == value for each in last]))
 
     def written(self, written: WrittenFile, values: Sequence[str] = ()) -> LiveFile:
         file = self.data_file(written, ",".join(values))

@@ -49,4 +49,5 @@ class Writer(threading.Thread):
             session.close()
         except psycopg.Error:  # such as a key that is there already: the same in every run from the same rows
             self._report.refused += 1
-            session.rollback()
+            with suppress(psycopg.OperationalError):
+                session.rollback()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -19,11 +19,13 @@ from catalog.verification import verify
 from conformance.breakable import breakable_stream
 from conformance.faults import Fault, Gap, Ground, chosen
 from conformance.faults.fault import FAILURES
-from conformance.oracle import Event, Oracle, oracle
+from conformance.oracle import Event, Oracle, as_row, oracle
 from conformance.outcome import Broken, Report, count_against
+from conformance.past import compare_moments, look_for_files
 from conformance.plan import Planned, plan
 from conformance.scene import forget
-from conformance.workload import TABLES
+from conformance.windows import recomputed
+from conformance.workload import TABLES, TRIPS
 from conformance.writing import Writer
 from connectors.registration import failure
 from connectors.setup import ensure_connector
@@ -54,6 +56,8 @@ def run(settings: Settings, seed: int, minutes: float, names: str | None = None,
             _compare(ground, decoder, report)
     finally:
         say("tables leave")
+        with psycopg.connect(settings.source_dsn("taxi"), autocommit=True) as session:
+            session.execute("delete from trips where note = %s", [TRIPS])
         forget(settings, schema, tables)
         _await_whole(settings)
     return report
@@ -96,14 +100,16 @@ def _write_and_break(ground: Ground, schema: str, report: Report, planned: Itera
             ground.chance = random.Random(each.seed)
             try:
                 seconds, said = _break(ground, each.fault)
-            except FAILURES as failure:
-                log.error("a fault did not heal", fault=each.fault.name, exc_info=failure)
-                report.reasons.append(f"{each.fault.name}: {failure}")
+            except FAILURES as failed:
+                log.error("a fault did not heal", fault=each.fault.name, exc_info=failed)
+                report.reasons.append(f"{each.fault.name}: {failed}")
                 return
             log.info("healed", fault=each.fault.name, after=after, seconds=round(seconds, 1), said=said)
             report.faults.append(Broken(each.fault.name, after, round(seconds, 1), said))
         time.sleep(max(0.0, ends - time.monotonic()))
     finally:
+        if not writer.is_alive():
+            report.reasons.append("the writer ended before its time")
         writer.ending.set()
         writer.join()
         ground.breakable.proxies.cure()
@@ -111,17 +117,17 @@ def _write_and_break(ground: Ground, schema: str, report: Report, planned: Itera
 
 def _break(ground: Ground, fault: Fault) -> tuple[float, str]:
     """Do it, heal it, and wait until all tables show new changes; the seconds that took, and what a status said."""
-    gaps, said = ground.applied(ground.tables) if fault.loses else [], ""
+    stood, hit, said = ground.applied(), ground.tables, ""
     state = fault.inject(ground)
-    healing = time.monotonic()
     if fault.told:
-        said = ground.until(lambda: _told(ground, fault.told), f"a status says {fault.told!r}")
-        healing = time.monotonic()
+        hit, said = ground.until(lambda: _told(ground, fault.told), f"a status says {fault.told!r}")
+    healing = time.monotonic()
     mended = _heal(ground, fault, state, said)
     since = healing if fault.told else time.monotonic()
     lsn = ground.until(ground.written, "Postgres answers", HEAL_SECONDS)
     ground.until(lambda: ground.is_whole(lsn), "all components answer and all tables show new changes", HEAL_SECONDS)
-    ground.gaps += [Gap(gap.table, gap.start, ground.written()) for gap in gaps]
+    if fault.loses:
+        ground.gaps += [Gap(table.qualified, stood[table], ground.written()) for table in hit]
     return time.monotonic() - since, mended
 
 
@@ -132,11 +138,14 @@ def _heal(ground: Ground, fault: Fault, state: Any, said: str) -> str:
     return f"{said}: {ground.run_named_command(said)}" if fault.told else ""
 
 
-def _told(ground: Ground, wanted: str) -> str:
-    """What `lake status` says, with its remedy, of the table or connector that is told of with these words."""
-    tables = [f"{each.get('reason')} → {each.get('remedy')}" for each in map(ground.told, ground.tables)]
+def _told(ground: Ground, wanted: str) -> tuple[Sequence[SourceTable], str] | None:
+    """What `lake status` says in these words, with its remedy: of one table, or of the connector and so of all."""
+    for table in ground.tables:
+        each = ground.told(table)
+        if wanted in (text := f"{each.get('reason')} → {each.get('remedy')}"):
+            return [table], text
     connector = str(failure(ground.settings) or "")
-    return next((text for text in (*tables, connector) if wanted in text), "")
+    return (ground.tables, connector) if wanted in connector else None
 
 
 def _require_whole(settings: Settings) -> None:
@@ -153,31 +162,56 @@ def _await_whole(settings: Settings) -> None:
 
 def _compare(ground: Ground, decoder: Oracle, report: Report) -> None:
     report.injected = ground.injected.total()
-    try:
-        found = verify(ground.settings, [table.qualified for table in ground.tables], timeout=HEAL_SECONDS, kept=False)
-    except FAILURES as failure:
-        report.reasons.append(f"the tables could not be compared: {failure}")
-        return
-    for each in found.tables:
+    for check in (_with_postgres, _with_the_decoder, _with_recomputation, _with_the_store):
+        try:
+            check(ground, decoder, report)
+        except FAILURES as failed:
+            log.error("a comparison failed", exc_info=failed)
+            report.reasons.append(f"not compared{check.__name__.replace('_', ' ')}: {failed}")
+
+
+def _with_postgres(ground: Ground, _: Oracle, report: Report) -> None:
+    names = [table.qualified for table in ground.tables]
+    for each in verify(ground.settings, names, timeout=HEAL_SECONDS, kept=False).tables:
         report.differing_rows += each.differing_rows + each.changelog_differing_rows
         report.quarantined += each.quarantined
         if each.unverified:
             report.reasons.append(f"{each.table}: {each.unverified}")
+
+
+def _with_the_decoder(ground: Ground, decoder: Oracle, report: Report) -> None:
+    expected = {table: decoder.events(table.qualified, table.key) for table in ground.tables}
+    gaps = {table: [gap for gap in ground.gaps if gap.table == table.qualified] for table in ground.tables}
     for table in ground.tables:
-        gaps = [gap for gap in ground.gaps if gap.table == table.qualified]
-        events = _changelog(ground.settings, table, in_order="previous_commit_lsn, topic_offset" if gaps else None)
-        count_against(decoder.events(table.qualified, table.key), events, report, gaps)
+        order = "previous_commit_lsn, topic_offset" if gaps[table] else "topic_offset"
+        count_against(expected[table], _changelog(ground.settings, table, order), report, gaps[table])
+    for table in ground.tables:
+        after = max((gap.end for gap in gaps[table]), default=0)
+        compare_moments(ground.settings, table, expected[table], after, report)
 
 
-def _changelog(settings: Settings, table: SourceTable, in_order: str | None) -> list[Event]:
+def _with_recomputation(ground: Ground, _: Oracle, report: Report) -> None:
+    found = recomputed(ground.settings, HEAL_SECONDS)
+    report.windows += found.windows
+    if not found.equal:
+        report.reasons.append(f"of the real-time tables {found.differing_windows} windows and"
+                              f" {found.differing_activity} activities differ")  # fmt: skip
+
+
+def _with_the_store(ground: Ground, _: Oracle, report: Report) -> None:
+    for table in ground.tables:
+        for name in (table.mirror, table.changelog):
+            look_for_files(ground.settings, name, report)
+
+
+def _changelog(settings: Settings, table: SourceTable, in_order: str) -> list[Event]:
     """The stream's own events. A topic that was made again counts anew: then the order is that of the commits."""
-    query = f"select op, key, after from iceberg.{table.changelog} where topic_offset is not null and op <> 'r'"
+    query = f"select lsn, op, key, after from iceberg.{table.changelog} where topic_offset is not null and op <> 'r'"
     with duckdb_connection(settings) as connection:
-        rows = connection.execute(f"{query} order by {in_order or 'topic_offset'}").to_arrow_table().to_pylist()
+        rows = connection.execute(f"{query} order by {in_order}").to_arrow_table().to_pylist()
     return [_event(table, **row) for row in rows]
 
 
-def _event(table: SourceTable, op: str, key: dict[str, Any] | None, after: dict[str, Any] | None) -> Event:
+def _event(table: SourceTable, lsn: int, op: str, key: dict[str, Any] | None, after: dict[str, Any] | None) -> Event:
     names = tuple(str((key or {})[name]) for name in table.key) if op != "t" else ()
-    row = tuple(sorted((name, str(value)) for name, value in (after or {}).items() if value is not None))
-    return Event(op, names, row if op in "cu" else None)
+    return Event(lsn, op, names, as_row(after or {}) if op in "cu" else None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -13,16 +14,20 @@ import psycopg
 from catalog.history import lsn_number
 from catalog.settings import Settings
 
+Row = tuple[tuple[str, str], ...]
+"""Columns that are not null, by name, with their values as texts."""
 _COLUMN = re.compile(r"""("(?:[^"]|"")+"|\w+)\[[^\]]+\]:('(?:[^']|'')*'|\S+)""")
+_LEFT_OUT = "unchanged-toast-datum"
 
 
 @dataclass(frozen=True)
 class Event:
-    """A change as the changelog has it: op, key and new row as texts; `row` is None for a delete and a truncate."""
+    """A change as the changelog has it: its LSN, op, key and new row; `row` is None for a delete and a truncate."""
 
+    lsn: int
     op: str
     key: tuple[str | None, ...]
-    row: tuple[tuple[str, str], ...] | None = None
+    row: Row | None = None
 
 
 class Oracle:
@@ -42,7 +47,7 @@ class Oracle:
         with psycopg.connect(self._dsn) as connection:  # faults take connections away
             for lsn, line in connection.execute(query, [self._slot]):
                 if line.startswith(f"table {table}: "):
-                    transaction += events(line.removeprefix(f"table {table}: "), key)
+                    transaction += events(line.removeprefix(f"table {table}: "), key, lsn_number(lsn))
                 elif line.startswith("COMMIT"):
                     found += [(lsn_number(lsn), event) for event in transaction]
                     transaction = []
@@ -63,24 +68,32 @@ def oracle(settings: Settings) -> Iterator[Oracle]:
             connection.execute("select pg_drop_replication_slot(%s)", [slot])
 
 
-def events(line: str, key: tuple[str, ...]) -> list[Event]:
-    """The events of a line behind the table's name. A key change is a delete and a create, as Debezium has it."""
+def events(line: str, key: tuple[str, ...], lsn: int) -> list[Event]:
+    """The events of a line behind the table's name. A key change is a delete and a create, as Debezium has it.
+
+    A long value that an update does not touch is the old row's, which must be whole then.
+    """
     op, _, tuples = line.partition(": ")
     if op == "TRUNCATE":
-        return [Event("t", ())]
+        return [Event(lsn, "t", ())]
     old_text, _, new_text = tuples.rpartition("new-tuple: ") if "new-tuple: " in tuples else ("", "", tuples)
     new = _row(new_text)
     new_key = tuple(new.get(name) for name in key)
     if op == "DELETE":
-        return [Event("d", new_key)]
-    row = tuple(sorted((name, value) for name, value in new.items()))
-    if op == "INSERT":
-        return [Event("c", new_key, row)]
+        return [Event(lsn, "d", new_key)]
     old = _row(old_text)
+    row = as_row({name: old[name] if value == _LEFT_OUT else value for name, value in new.items()})
+    if op == "INSERT":
+        return [Event(lsn, "c", new_key, row)]
     old_key = tuple(old.get(name) for name in key) if old else new_key
     if old_key == new_key:
-        return [Event("u", new_key, row)]
-    return [Event("d", old_key), Event("c", new_key, row)]
+        return [Event(lsn, "u", new_key, row)]
+    return [Event(lsn, "d", old_key), Event(lsn, "c", new_key, row)]
+
+
+def as_row(values: Mapping[str, Any]) -> Row:
+    """A row by column, of whatever reader, as the decoder's are written here."""
+    return tuple(sorted((name, str(value)) for name, value in values.items() if value is not None))
 
 
 def _row(text: str) -> dict[str, str]:

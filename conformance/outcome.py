@@ -28,7 +28,8 @@ class Broken:
 @dataclass
 class Report:
     """`lost`, `duplicated` and `wrong` count events of the changelogs, by the decoder's; `in_gaps` those that a
-    changelog lacks where its table had stopped and said so."""
+    changelog lacks where its table had stopped and said so. `moments`, `windows` and `files` count what was compared
+    beside them; what was not right of it is in the `reasons`."""
 
     seed: int
     minutes: float
@@ -47,6 +48,9 @@ class Report:
     differing_rows: int = 0
     injected: int = 0
     quarantined: int = 0
+    moments: int = 0
+    windows: int = 0
+    files: int = 0
     reasons: list[str] = field(default_factory=list)
 
     @property

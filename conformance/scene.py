@@ -62,7 +62,7 @@ class Scene:
         _until(self._all_joined, "every table joined or was refused")
 
     def _all_joined(self) -> bool:
-        states = self.states()
+        states = stream_states(self.settings)
         joining = {self.name(s): "stopped" if s.refused else "running" for s in self.situations}
         return all(states.get(name, {}).get("state") in (state, "stopped") for name, state in joining.items())
 
@@ -83,19 +83,9 @@ class Scene:
     def _quoted(self, situation: Situation) -> str:
         return sql.Identifier(self.schema, situation.table_name).as_string()
 
-    def states(self) -> dict[str, dict[str, Any]]:
-        """What the streaming job last said of every table."""
-        try:
-            tables: dict[str, dict[str, Any]] = json.loads((self.settings.state_dir / "stream.json").read_text())[
-                "tables"
-            ]
-        except (FileNotFoundError, ValueError):
-            return {}
-        return tables
-
     def state(self, situation: Situation) -> dict[str, Any]:
         """What the streaming job last said of its table."""
-        return self.states().get(self.name(situation), {})
+        return stream_states(self.settings).get(self.name(situation), {})
 
     def resync(self, situations: Sequence[Situation], amid: Sequence[Situation] = ()) -> None:
         """Have tables rebuilt from Postgres, and wait until they are; changes are made to some amid that.
@@ -151,7 +141,7 @@ class Scene:
         _until(lambda: self.state(situation).get("quarantined") == count, f"{situation.name}: {count} set aside")
 
     def _state(self, name: str) -> str | None:
-        return self.states().get(name, {}).get("state")
+        return stream_states(self.settings).get(name, {}).get("state")
 
     @contextmanager
     def without_the_stream(self) -> Iterator[None]:
@@ -177,6 +167,15 @@ class Scene:
     def tear_down(self) -> None:
         """Take the tables out of source, connector and lake."""
         forget(self.settings, self.schema, [self.source(situation) for situation in self.situations])
+
+
+def stream_states(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What the streaming job last said of every table, by `schema.table`."""
+    try:
+        tables: dict[str, dict[str, Any]] = json.loads((settings.state_dir / "stream.json").read_text())["tables"]
+    except (FileNotFoundError, ValueError):
+        return {}
+    return tables
 
 
 def forget(settings: Settings, schema: str, tables: Iterable[SourceTable]) -> None:

@@ -11,6 +11,8 @@ TABLES = {
     "pairs": ("a int, b text, v int, primary key (a, b)", ("a", "b"), "default"),
 }
 """Columns, key and replica identity by table."""
+TRIPS = "chaos"
+"""The note by which its trips in the source's own table are known."""
 _KEYS = 200
 _ADDED_COLUMNS = 3
 
@@ -43,6 +45,11 @@ def _key(chance: random.Random) -> int:
     return chance.randrange(_KEYS)
 
 
+def _long(chance: random.Random) -> str:
+    """Stored out of line: events of updates that do not touch it leave it out."""
+    return f"'{chance.randbytes(1500).hex()}'"
+
+
 def _text(chance: random.Random) -> str:
     return chance.choice(("null", "''", "'it''s'", f"'{'é😀' * chance.randint(1, 20)}'", f"'{chance.random()}'"))
 
@@ -51,7 +58,7 @@ def _insert(chance: random.Random) -> list[str]:
     if chance.random() < 0.3:
         a, b, v = chance.randrange(20), chance.choice("xyz"), chance.randrange(100)
         return [f"insert into @pairs values ({a}, '{b}', {v}) on conflict (a, b) do update set v = excluded.v"]
-    values = f"{_key(chance)}, {chance.randrange(100)}, {_text(chance)}"
+    values = f"{_key(chance)}, {chance.randrange(100)}, {chance.choice((_text, _long))(chance)}"
     changed = "v = excluded.v, note = excluded.note"
     return [f"insert into @items (id, v, note) values ({values}) on conflict (id) do update set {changed}"]
 
@@ -65,7 +72,8 @@ def _many(chance: random.Random) -> list[str]:
 def _update(chance: random.Random) -> list[str]:
     if chance.random() < 0.3:
         return [f"update @pairs set v = v + 1 where a % 5 = {chance.randrange(5)}"]
-    return [f"update @items set v = coalesce(v, 0) + 1, note = {_text(chance)} where id % 17 = {chance.randrange(17)}"]
+    note = chance.choice(("", f", note = {_text(chance)}"))
+    return [f"update @items set v = coalesce(v, 0) + 1{note} where id % 17 = {chance.randrange(17)}"]
 
 
 def _delete(chance: random.Random) -> list[str]:
@@ -93,6 +101,18 @@ def _savepoint(chance: random.Random) -> list[str]:
     return ["savepoint here", *_delete(chance), *_insert(chance), "rollback to here", *_update(chance)]
 
 
+def _trips(chance: random.Random) -> list[str]:
+    """The table that the real-time tables are made of."""
+    zone, of_ours = chance.randint(1, 9), f"note = '{TRIPS}' and trip_id % 5 = {chance.randrange(5)}"
+    values = f"now() - interval '{chance.randrange(90)} minutes', {zone}, {chance.randrange(50)}, 0, 0, 9, '{TRIPS}'"
+    columns = "pickup_at, pickup_location_id, fare_amount, tip_amount, tolls_amount, total_amount, note"
+    return chance.choice((
+        [f"insert into trips ({columns}) values ({values})"] * 3,
+        [f"update trips set total_amount = total_amount + 1, pickup_location_id = {zone} where {of_ours}"],
+        [f"delete from trips where {of_ours}"],
+    ))  # fmt: skip
+
+
 def _truncate(chance: random.Random) -> list[str]:
     table = chance.choice(("items", "pairs"))
     return [*_insert(chance), f"truncate @{table}", *_insert(chance)]
@@ -106,5 +126,6 @@ _KINDS: dict[str, tuple[Callable[[random.Random], list[str]], float]] = {
     "key change": (_key_change, 3),
     "hot key": (_hot, 1),
     "savepoint": (_savepoint, 1),
+    "trips": (_trips, 1),
     "truncate": (_truncate, 0.1),
 }

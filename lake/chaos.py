@@ -33,10 +33,12 @@ def chaos(
 
     Processes are killed and stopped, the stream dies at its steps, answers are lost, disks fill, clocks step, topics
     and the slot are damaged: every table of the stack shares the faults, so not on one that others rely on. Two tables
-    of its own get inserts, updates, deletes, key changes, hot keys, truncates, rollbacks and new columns. Afterwards
-    mirrors must equal Postgres, and each changelog what `test_decoding` read from the WAL on a slot of its own: every
-    event once and in order, gaps only where a status named them. The same seed and faults give the same plan. Exit
-    code 1 when anything was lost, duplicated or wrong. If it is broken off itself, `lake up` puts the stream back.
+    of its own get inserts, updates, deletes, key changes, hot keys, long values, truncates, rollbacks and new columns;
+    trips come and go. Afterwards mirrors must equal Postgres, and each changelog what `test_decoding` read from the WAL
+    on a slot of its own: every event once and in order, gaps only where a status named them; as of random commits the
+    mirrors must hold what its events make, the real-time tables what their recomputation says, and no file may lack.
+    The same seed and faults give the same plan. Exit code 1 when anything was lost, duplicated or wrong. If it is
+    broken off itself, `lake up` puts the stream back.
     """
     from conformance.chaos import run
 
@@ -92,4 +94,5 @@ def _verdict(report: Report) -> list[str]:
         f"seed {report.seed}: transactions {transactions}, {report.unknown:,} of unknown outcome",
         f"{events}; {report.in_gaps:,} in gaps that a status named; {report.differing_rows} differing rows",
         f"{report.quarantined} unreadable records set aside of {report.injected}",
+        f"{report.moments} moments of the past, {report.windows:,} windows and {report.files:,} files looked at",
     ]

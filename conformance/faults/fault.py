@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -14,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import duckdb
 import httpx
 import psycopg
 from confluent_kafka import KafkaException
@@ -23,6 +23,7 @@ from catalog.history import lsn_number
 from catalog.settings import PROJECT, Settings
 from catalog.source import SourceTable
 from conformance.breakable import Breakable
+from conformance.scene import stream_states
 from stack import control
 
 STEP_SECONDS = 120.0
@@ -30,6 +31,7 @@ FAILURES = (
     LakehouseError,
     OSError,
     ValueError,
+    duckdb.Error,
     psycopg.Error,
     httpx.HTTPError,
     KafkaException,
@@ -74,13 +76,9 @@ class Ground:
             raise ComponentError(f"{component} has no process", remedy="lake status")
         return found
 
-    def told(self, table: SourceTable | None = None) -> dict[str, Any]:
-        """What the streaming job last said of a table, or of all by name."""
-        try:
-            found: dict[str, Any] = json.loads((self.settings.state_dir / "stream.json").read_text())["tables"]
-        except (FileNotFoundError, ValueError):
-            return {}
-        return found if table is None else found.get(table.qualified, {})
+    def told(self, table: SourceTable) -> dict[str, Any]:
+        """What the streaming job last said of a table."""
+        return stream_states(self.settings).get(table.qualified, {})
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = STEP_SECONDS) -> Any:
         """The condition's first true answer. Raises VerificationError."""
@@ -107,9 +105,9 @@ class Ground:
         flows = all(each.get("state") == "running" and (each.get("lsn") or 0) >= lsn for each in told)
         return flows and all(state.healthy for state in self.states().values())
 
-    def applied(self, tables: Sequence[SourceTable]) -> list[Gap]:
-        """Gaps without an end, from where the tables stand now."""
-        return [Gap(table.qualified, self.told(table).get("lsn") or 0, 0) for table in tables]
+    def applied(self) -> dict[SourceTable, int]:
+        """The LSN at which each table stands now."""
+        return {table: self.told(table).get("lsn") or 0 for table in self.tables}
 
     def run_named_command(self, text: str) -> str:
         """Run the command that a status named; returns it. Raises VerificationError where it named none or it fails."""
@@ -149,7 +147,8 @@ class Fault:
 
     `inject` returns what `heal` needs. Afterwards every component must answer and every table show new changes. Where
     `told` is given, `lake status` must say it first, of a table or of the connector, and unless there is a `heal` the
-    command that it names mends it; `loses`: the changelog may then have a gap. `cannot` tells why it is not done here.
+    command that it names mends it; `loses`: the changelog of that table, or of all, may then have a gap. `cannot` tells
+    why it is not done here.
     """
 
     name: str

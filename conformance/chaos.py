@@ -23,7 +23,7 @@ from conformance.oracle import Event, Oracle, as_row, oracle
 from conformance.outcome import Broken, Report, count_against
 from conformance.past import compare_moments, look_for_files
 from conformance.plan import Planned, plan
-from conformance.scene import forget
+from conformance.scene import forget, until
 from conformance.windows import recomputed
 from conformance.workload import TABLES, TRIPS
 from conformance.writing import Writer
@@ -56,10 +56,7 @@ def run(settings: Settings, seed: int, minutes: float, names: str | None = None,
             _compare(ground, decoder, report)
     finally:
         say("tables leave")
-        with psycopg.connect(settings.source_dsn("taxi"), autocommit=True) as session:
-            session.execute("delete from trips where note = %s", [TRIPS])
-        forget(settings, schema, tables)
-        _await_whole(settings)
+        _leave(settings, schema, tables, report)
     return report
 
 
@@ -148,16 +145,21 @@ def _told(ground: Ground, wanted: str) -> tuple[Sequence[SourceTable], str] | No
     return (ground.tables, connector) if wanted in connector else None
 
 
+def _leave(settings: Settings, schema: str, tables: Sequence[SourceTable], report: Report) -> None:
+    """What was found is told even where a stack that did not heal keeps something."""
+    try:
+        with psycopg.connect(settings.source_dsn("taxi"), autocommit=True) as session:
+            session.execute("delete from trips where note = %s", [TRIPS])
+        forget(settings, schema, tables)
+        until(lambda: all(state.healthy for state in control.states(settings)), "all components answer")
+    except FAILURES as failed:
+        log.error("not all of it was taken away", schema=schema, exc_info=failed)
+        report.reasons.append(f"not all of {schema} was taken away: {failed}")
+
+
 def _require_whole(settings: Settings) -> None:
     if ill := [state.name for state in control.states(settings) if not state.healthy]:
         raise ComponentError(f"chaos begins on a healthy stack; {', '.join(ill)} is not", remedy="lake status; lake up")
-
-
-def _await_whole(settings: Settings) -> None:
-    """The stream was started anew last."""
-    deadline = time.monotonic() + HEAL_SECONDS
-    while not all(state.healthy for state in control.states(settings)) and time.monotonic() < deadline:
-        time.sleep(0.5)
 
 
 def _compare(ground: Ground, decoder: Oracle, report: Report) -> None:

@@ -59,7 +59,7 @@ class Scene:
             session.execute(f"alter publication {self.settings.publication} add table {names}".encode())
         ensure_connector(self.settings)
         self.resync([situation for situation in self.situations if situation.before and not situation.refused])
-        _until(self._all_joined, "every table joined or was refused")
+        until(self._all_joined, "every table joined or was refused")
 
     def _all_joined(self) -> bool:
         states = stream_states(self.settings)
@@ -98,9 +98,9 @@ class Scene:
             submit(self.settings, request)
         for situation in amid:
             self.execute(situation, self._while_copied(situation))
-        _until(lambda: all(answer(self.settings, request) for request in requests), "the tables are copied")
+        until(lambda: all(answer(self.settings, request) for request in requests), "the tables are copied")
         names = [self.name(situation) for situation in situations]
-        _until(lambda: all(self._state(name) in ("running", "stopped") for name in names), "the tables go on")
+        until(lambda: all(self._state(name) in ("running", "stopped") for name in names), "the tables go on")
 
     def _while_copied(self, situation: Situation) -> Iterator[str]:
         def has_read() -> bool:
@@ -112,14 +112,14 @@ class Scene:
         request = Request("resync", self.name(situation))
         for statement in situation.during:
             if statement == HAS_READ:
-                _until(has_read, f"{situation.name}: its rows are read")
+                until(has_read, f"{situation.name}: its rows are read")
             else:
                 yield statement
 
     def until_stopped(self, situation: Situation) -> str:
         """Wait until the stream stops its table; the reason. Raises VerificationError."""
         name = self.name(situation)
-        _until(lambda: self._state(name) == "stopped", f"{situation.name}: the table stops")
+        until(lambda: self._state(name) == "stopped", f"{situation.name}: the table stops")
         return str(self.state(situation)["reason"])
 
     def until_applied(self, situation: Situation) -> str:
@@ -132,13 +132,13 @@ class Scene:
             state = self.state(situation)
             return state.get("state") == "stopped" or state.get("position", {}).get("0", 0) >= end
 
-        _until(applied, f"{situation.name}: its changes are applied")
+        until(applied, f"{situation.name}: its changes are applied")
         return str(self.state(situation).get("reason") or "")
 
     def until_set_aside(self, situation: Situation) -> None:
         """Wait until the records that must be are in the quarantine. Raises VerificationError."""
         count = len(situation.set_aside)
-        _until(lambda: self.state(situation).get("quarantined") == count, f"{situation.name}: {count} set aside")
+        until(lambda: self.state(situation).get("quarantined") == count, f"{situation.name}: {count} set aside")
 
     def _state(self, name: str) -> str | None:
         return stream_states(self.settings).get(name, {}).get("state")
@@ -188,9 +188,7 @@ def forget(settings: Settings, schema: str, tables: Iterable[SourceTable]) -> No
     left = {table: Request("release", table.qualified) for table in tables}
     for request in left.values():
         submit(settings, request)
-    _until(
-        lambda: all(answer(settings, each) is not None for each in left.values()), "the stream lets go of the tables"
-    )
+    until(lambda: all(answer(settings, each) is not None for each in left.values()), "the stream lets go of the tables")
     ensure_connector(settings)
     for table in left:
         drop_from_lake(settings, table)
@@ -199,7 +197,8 @@ def forget(settings: Settings, schema: str, tables: Iterable[SourceTable]) -> No
         delete_topic(settings, topic)
 
 
-def _until(condition: Callable[[], Any], what: str) -> None:
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait until it holds. Raises VerificationError."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         if time.monotonic() > deadline:

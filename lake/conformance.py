@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @app.command()
 def conformance(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Only situations whose name has one of these words.")
+        list[str] | None, typer.Argument(help="Only situations, or bugs, whose name has one of these words.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="The slow ones too: rows of 12 MB, large transactions.")] = False,
     sabotage: Annotated[
@@ -62,6 +62,10 @@ def _sabotage(words: Sequence[str], as_json: bool) -> int:
     from conformance.sabotage import run
 
     bugs = [bug for bug in BUGS if not words or any(word.lower() in bug.name for word in words)]
+    if not bugs:
+        raise ConfigurationError(
+            f"no bug has {', '.join(words)} in its name", remedy=", ".join(bug.name for bug in BUGS)
+        )
     with Console(stderr=True).status("") as status:
         found = run(load_settings(), bugs, lambda what: status.update(what))
     if as_json:

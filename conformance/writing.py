@@ -25,7 +25,7 @@ class Writer(threading.Thread):
     def run(self) -> None:
         """Until `ending` is set."""
         session: psycopg.Connection | None = None
-        for transaction in transactions(self._report.seed):
+        for transaction in transactions(self._report.seed, self._settings.source_example):
             while not self.ending.is_set() and (session is None or session.closed):
                 with suppress(psycopg.OperationalError):
                     session = psycopg.connect(self._settings.source_dsn("taxi"), connect_timeout=5)

@@ -48,6 +48,7 @@ def test_every_kind_of_transaction_comes():
     ):
         assert part in text
     assert any(not each.commits for each in islice(transactions(1), 100))
+    assert not any("trips" in str(each.statements) for each in islice(transactions(1, example=False), 1000))
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pyarrow.fs import FileType
+from pyiceberg.manifest import ManifestFile
 
 from catalog.errors import HistoryError
 from catalog.files import s3_files
@@ -81,18 +83,24 @@ def look_for_files(settings: Settings, table: str, report: Report) -> None:
 
     The stream goes on expiring snapshots: a file counts as missing if the table still refers to it afterwards.
     """
-    referenced, missing = _referenced(settings, table), set[str]()
-    for attempt in range(2):
-        asked = sorted(referenced if not attempt else missing & _referenced(settings, table))
-        missing = {info.path for info in s3_files(settings).get_file_info(asked) if info.type == FileType.NotFound}
+    referenced, store = _referenced(settings, table), s3_files(settings)
+    missing = {info.path for info in store.get_file_info(sorted(referenced)) if info.type == FileType.NotFound}
+    if missing:
+        missing &= _referenced(settings, table)
     report.files += len(referenced)
     report.reasons += [f"{table} refers to a file that is not there: {path}" for path in sorted(missing)]
 
 
 def _referenced(settings: Settings, table: str) -> set[str]:
-    """Data files, vectors, manifests and their lists, of all snapshots."""
+    """Data files, vectors, manifests and their lists, of all snapshots; what they share is read once."""
     loaded = load_table(iceberg_catalog(settings), table)
-    lists = [snapshot.manifest_list for snapshot in loaded.snapshots()]
-    manifests = loaded.inspect.all_manifests()["path"].to_pylist()
-    files = loaded.inspect.all_files()["file_path"].to_pylist()
-    return {path.partition("://")[2] for path in (*lists, *manifests, *files)}
+    paths, manifests = set[str](), dict[str, ManifestFile]()
+    for snapshot in loaded.snapshots():
+        paths.add(snapshot.manifest_list)
+        with suppress(OSError):  # one that is gone is among the paths
+            manifests |= {each.manifest_path: each for each in snapshot.manifests(loaded.io)}
+    for path, manifest in manifests.items():
+        paths.add(path)
+        with suppress(OSError):
+            paths |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(loaded.io)}
+    return {path.partition("://")[2] for path in paths}

@@ -35,7 +35,7 @@ def _compact(ground: Ground) -> None:
     command = [sys.executable, "-P", "-m", "conformance.compacting", str(kept_since), *tables]
     done = subprocess.run(command, cwd=PROJECT, env=os.environ, capture_output=True, text=True, timeout=240)
     if done.returncode:
-        raise VerificationError(f"the compaction failed: {done.stderr[-600:]}")
+        raise VerificationError(f"the compaction failed: {done.stderr[-800:]}")
     for name, rows in read.items():
         snapshot = heads[name].snapshot_id
         if (again := _rows(ground, name, snapshot)) != rows:

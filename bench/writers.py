@@ -17,9 +17,9 @@ from catalog.positions import PartitionPosition, Position
 from catalog.settings import CATALOG, Settings
 from catalog.source import SourceTable
 from catalog.tables.cdc import TABLE_PROPERTIES, create_table, mirror_schema
+from streaming.compaction import mirror_job
 from streaming.files import KeyCache
 from streaming.iceberg import IcebergTable, Lake
-from streaming.merging import merge_mirror
 from streaming.mirror import Mirror
 from streaming.shape import shaped
 from streaming.tasks import Tasks
@@ -70,7 +70,7 @@ class Writer(Protocol):
 
 
 class KeyLookup:
-    """The stream's writer as the stream calls it, small files merged after each batch."""
+    """The stream's writer as the stream calls it, files rewritten after each batch where that is due."""
 
     def __init__(
         self,
@@ -92,7 +92,8 @@ class KeyLookup:
     def apply(self) -> None:
         """Fold, look up, write and commit."""
         self._mirror.apply(self._batch.events, _position(self._batch.next_offset))
-        merge_mirror(self._mirror, self._small_files)
+        if job := mirror_job(self._mirror, self._small_files):
+            job().put_in_place()
 
 
 class SparkMerge:

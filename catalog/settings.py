@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     max_offsets_per_trigger: int = Field(100_000, ge=1, description="most Kafka records of one epoch")
     slice_bytes: int = Field(256 << 20, ge=1 << 20, description="most bytes of records held in memory at once")
     key_cache_bytes: int = Field(512 << 20, ge=0, description="most bytes of keys of mirror files held in memory")
-    small_files: int = Field(16, ge=2, description="files of one size class that are merged between epochs")
+    small_files: int = Field(4, ge=2, description="files of one size class that are merged into one beside the epochs")
     tlc_source: str = Field(
         "sample", description="taxi months: `sample`, a folder, or a URL template with {year} and {month:02d}"
     )

@@ -30,7 +30,8 @@ from catalog.settings import Settings
 from catalog.source import SourceTable
 from catalog.tables.cdc import QUARANTINE
 from streaming.audit import Topic, TopicAudit
-from streaming.epoch import Slicer, apply_slice, merge_small_files
+from streaming.compaction import Compactor
+from streaming.epoch import Slicer, apply_slice
 from streaming.errands import FAILURES, Errands
 from streaming.evolution import require_followable
 from streaming.files import KeyCache
@@ -77,6 +78,8 @@ class Driver:
         self._slicer = Slicer(settings.slice_bytes)
         self._unforeseen: Counter[str] = Counter()
         self._following = Following(self.lake, settings)
+        self._compactor = Compactor(settings.small_files)
+        self._epochs = threading.Lock()
         self._errands = Errands(
             settings,
             self.lake,
@@ -199,7 +202,9 @@ class Driver:
 
     def _epoch(self, frame: DataFrame, epoch: int) -> None:
         try:
-            self._apply_epoch(frame, epoch)
+            with self._epochs:
+                self._apply_epoch(frame, epoch)
+                self._between_epochs()
         except LakehouseError as failure:
             self._failure = failure  # Spark would wrap it in text
             raise
@@ -212,14 +217,19 @@ class Driver:
         for name in ranges:
             self._check(name, topics.get(name))
         for records, part in self._slicer.slices(frame, ranges):
-            running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
+            running = {stream.topic: stream for stream in self._running()}
             failures = apply_slice(records, part, running, self._across, self._inside)
             for name, failure in failures.items():
                 self._judge(self.streams[name].name, failure)
-        running = {name: s for name, s in self.streams.items() if s.name not in self.stopped}
-        merge_small_files(running, self.settings.small_files, self._across)
-        self._following.offer(running.values())
         self._say("running", at_most_every=1.0)
+
+    def _between_epochs(self) -> None:
+        running = self._running()
+        self._compactor.between_epochs(running)
+        self._following.offer(running)
+
+    def _running(self) -> list[TableStream]:
+        return [stream for stream in self.streams.values() if stream.name not in self.stopped]
 
     def _judge(self, table: str, failure: BaseException) -> None:
         """Stop a table that must stop, or that failed too often in a way nobody foresaw; raise any other failure."""
@@ -286,6 +296,11 @@ class Driver:
         while query.isActive and not self._ending.is_set() and not self._changed.is_set():
             self._changed.wait(0.5)
             self._errands.take_up(self.streams.values())
+            if self._epochs.acquire(blocking=False):
+                try:
+                    self._between_epochs()
+                finally:
+                    self._epochs.release()
             self._say("running", at_most_every=2.0)
             if time.monotonic() - looked > _LOOK_FOR_TABLES_SECONDS:
                 looked = time.monotonic()
@@ -311,7 +326,7 @@ class Driver:
         if now - self._status_at < at_most_every:
             return
         self._status_at = now
-        running = {stream.name: stream for stream in self.streams.values() if stream.name not in self.stopped}
+        running = {stream.name: stream for stream in self._running()}
         write_status(
             self.settings.state_dir, state, running, self.stopped, self._errands.told, self._following.status, error
         )

@@ -13,7 +13,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from catalog.positions import OffsetRange
-from streaming.merging import merge_changelog, merge_mirror
 from streaming.offsets import record_count
 from streaming.table import TableStream
 
@@ -86,13 +85,6 @@ def _within(ranges: Ranges) -> F.Column:
             place = (F.col("topic") == topic) & (F.col("partition") == part.partition)
             condition = condition | (place & F.col("offset").between(part.start, part.end - 1))
     return condition
-
-
-def merge_small_files(streams: Mapping[str, TableStream], threshold: int, across: Executor) -> int:
-    """Between two epochs: merge what is due, tables side by side; returns how many files went."""
-    jobs = [across.submit(merge_mirror, stream.mirror, threshold) for stream in streams.values()]
-    jobs += [across.submit(merge_changelog, stream.changelog, threshold) for stream in streams.values()]
-    return sum(job.result() for job in jobs)
 
 
 def _in_order(records: pa.Table) -> pa.Table:

@@ -298,14 +298,21 @@ class IcebergTable:
             update.addFile(file)
         return self._commit(update, position, read, branch, facts)
 
-    def rewrite(self, position: Position, read: int, removed: Sequence[LiveFile], added: Sequence[Any]) -> int:
-        """Commit files in the place of others that hold the same live rows, as `row_delta` does."""
+    def rewrite(
+        self,
+        position: Position,
+        read: int,
+        removed: Sequence[LiveFile],
+        added: Sequence[Any],
+        vectors: Sequence[Any] = (),
+    ) -> int:
+        """Commit files and their vectors in the place of others that hold the same live rows, as `row_delta` does."""
         update = self.java.newRewrite()
         for file in removed:
             update.deleteFile(file.java)
             if file.vector is not None:
                 update.deleteFile(self.delete_file(file.vector, file))
-        for file in added:
+        for file in (*added, *vectors):
             update.addFile(file)
         return self._commit(update, position, read, MAIN, None)
 

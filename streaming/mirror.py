@@ -95,14 +95,27 @@ class Mirror(TableWriter):
         """True while the next generation is being filled."""
         return self.branch == NEXT_GENERATION
 
-    def replace_files(self, old: Sequence[LiveFile], rows: pa.Table) -> None:
-        """Commit `rows` in the place of files that hold just these. Raises StaleSnapshotError."""
+    def write_whole(self, rows: pa.Table) -> list[MirrorFile]:
+        """Write rows of one partition, ordered by key, to one file; none of no rows. No snapshot refers to it yet."""
+        return self._write_pieces([(values, part) for values, part in self.table.parts(rows) if len(part)])
+
+    def replace_files(self, old: Sequence[MirrorFile], new: Sequence[MirrorFile]) -> None:
+        """Commit new files, with their vectors, in the place of those that hold the same rows.
+
+        Raises StaleSnapshotError.
+        """
         if self.head is None:
             return
-        added = self._write_rows(rows)
-        self.head = self.table.rewrite(self.committed, self.head, old, [file.live.java for file in added])
+        vectors = [self.table.delete_file(file.vector, file.live) for file in new if file.vector is not None]
+        added = [file.live.java for file in new]
+        self.head = self.table.rewrite(self.committed, self.head, [file.live for file in old], added, vectors)
         self._forget(file.path for file in old)
-        self.files.update({file.path: file for file in added})
+        self.files.update({file.path: file for file in new})
+
+    def forget_keys(self, files: Iterable[MirrorFile]) -> None:
+        """Files that were written and are not needed."""
+        for file in files:
+            self._cache.forget(file.path)
 
     def finish_copy(self) -> None:
         """Make the next generation the table."""
@@ -200,6 +213,9 @@ class Mirror(TableWriter):
         """
         ordered = rows.sort_by([(name, "ascending") for name in self.source.key]) if self.source.key else rows
         placed = [(values, piece) for values, part in self.table.parts(ordered) for piece in _cut(part)]
+        return self._write_pieces(placed)
+
+    def _write_pieces(self, placed: Sequence[tuple[Sequence[str], pa.Table]]) -> list[MirrorFile]:
         pieces = [piece for _, piece in placed]
         if self._tasks and self._tasks.are_elsewhere and len(pieces) > 1:
             written = self._tasks.write_all(self.table.data_location, pieces)

@@ -60,8 +60,19 @@ def test_large_files_are_left_to_maintenance():
     assert due([file(KIB, rows=125_001, name=str(n)) for n in range(10)], 2) == []
 
 
-def test_a_mostly_dead_file_counts_as_what_is_alive_of_it():
-    dead = file(10 * MIB, 100, 99)
-    assert due([dead, file(300 * KIB, name="a"), file(200 * KIB, name="b")], 2)[0] == dead
-    assert due([file(10 * MIB, 100, 40)] * 3, 3) == []
-    assert due([file(20 * MIB, 100, 99)] * 3, 3) == []
+def test_a_file_counts_as_what_is_alive_of_it():
+    dead = file(4 * MIB, 100, 99)
+    assert due([dead, file(200 * KIB, name="a"), file(300 * KIB, name="b")], 2) == [dead, file(200 * KIB, name="a")]
+
+
+def test_one_file_with_many_deleted_rows_is_rewritten_alone_the_most_deleted_first():
+    some, more, most = file(10 * MIB, 100, 20), file(10 * MIB, 100, 21), file(64 * MIB, 100, 22)
+    assert due([some, more, most], 2) == [most]
+    assert due([some, more], 2) == [more]
+    assert due([some], 2) == []
+
+
+def test_a_worn_file_is_left_alone_where_it_is_small_or_too_large_to_hold():
+    assert due([file(MIB - 1, 100, 99)], 2) == []
+    assert due([file(64 * MIB + 1, 100, 99)], 2) == []
+    assert due([file(10 * MIB, 2_000_001, 2_000_000)], 2) == []

@@ -170,12 +170,20 @@ class Table:
         files |= {file.path: (file, None) for file in added}
         return self._land("overwrite" if added else "delete", parent, files, position, branch, facts)
 
-    def rewrite(self, position: Position, read: int, removed: Sequence[LiveFile], added: Sequence[DataFile]) -> int:
+    def rewrite(
+        self,
+        position: Position,
+        read: int,
+        removed: Sequence[LiveFile],
+        added: Sequence[DataFile],
+        vectors: Sequence[Vector] = (),
+    ) -> int:
         parent, files = self._start(read, MAIN)
         for file in removed:
             if file.path not in files or files.pop(file.path)[1] != file.vector:
                 raise StaleSnapshotError(f"{file.path} changed")
         files |= {file.path: (file, None) for file in added}
+        files |= {new.data_file: (files[new.data_file][0], new) for new in vectors}
         return self._land(REPLACE, parent, files, position, MAIN)
 
     def adopt_next_generation(self) -> None:

@@ -13,9 +13,9 @@ from catalog.errors import ComponentError
 from catalog.positions import OffsetRange, Position
 from catalog.tables.cdc import QUARANTINE_SCHEMA, changelog_schema, mirror_schema
 from streaming.changelog import Changelog
+from streaming.compaction import Rewritten, changelog_job, mirror_job
 from streaming.files import KeyCache
 from streaming.marking import mark_all
-from streaming.merging import merge_changelog, merge_mirror
 from streaming.mirror import Mirror
 from streaming.quarantine import Quarantine
 from streaming.table import TableStream
@@ -117,13 +117,14 @@ class Driver:
     def __init__(self, warehouse: Warehouse, source: Source, *, cache: int, as_dict: bool = False) -> None:
         self._warehouse, self._source, self._cache, self._as_dict = warehouse, source, cache, as_dict
         self._stream: TableStream | None = None
+        self._rewritten: list[Rewritten] = []
 
     def run(self, step: Step) -> None:
         """Apply one epoch, if it can."""
         process: Process | None = None
         try:
             if self._stream is None:
-                self._stream = self._open()
+                self._stream, self._rewritten = self._open(), []
             process = self._stream.mirror.table.lake
             process.fuse, process.dies_after = step.fuse, step.dies_after
             self._apply(self._stream, step)
@@ -154,9 +155,14 @@ class Driver:
         records = self._source.slice(start, end)
         stream.apply(records, [OffsetRange(0, start, end)], Turns(last_first=step.mirror_first))
         if step.merges:
-            merge_changelog(stream.changelog, 2)
-            if not self._as_dict:
-                merge_mirror(stream.mirror, 2)
+            self._rewrite(stream)
+
+    def _rewrite(self, stream: TableStream) -> None:
+        """Put in place what was rewritten some epochs ago, and rewrite what is due now."""
+        for rewritten in self._rewritten:
+            rewritten.put_in_place()
+        jobs = [changelog_job(stream.changelog, 2), None if self._as_dict else mirror_job(stream.mirror, 2)]
+        self._rewritten = [job() for job in jobs if job]
 
     @property
     def finished(self) -> bool:

@@ -28,7 +28,7 @@ from streaming.table import TableStream
 
 log = structlog.get_logger()
 
-_THIN_OUT_SECONDS = 300.0
+_THIN_OUT_SECONDS = 120.0
 _TOGETHER_SECONDS = 10.0
 """How long a copied table waits for others that are being copied: each start of the query holds all of them up."""
 

@@ -18,9 +18,9 @@ def kept(ages: list[timedelta]) -> set[timedelta]:
 
 
 def test_one_a_second_leaves_a_bounded_number():
-    """With the five minutes' that come until the next thinning, and with a hundred that are not worth one."""
+    """With the two minutes' that come until the next thinning, and with a hundred that are not worth one."""
     ages = [timedelta(seconds=n) for n in (*range(3600), *range(3600, 3600 * 24 * 31, 20))]
-    assert 800 < len(kept(ages)) < 1300 - 300 - 100
+    assert 400 < len(kept(ages)) < 700 - 120 - 100
 
 
 @given(AGES)

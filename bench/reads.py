@@ -1,10 +1,10 @@
-"""How much more a read costs after epochs of random changes than from the same rows written afresh."""
+"""How much more a read costs of a table that is written to than of the same rows written afresh."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from bench.accounting import Watched
 from bench.apply import COMPONENTS, OURSELVES, settle
+from bench.chain import Chain
+from bench.latency import LONGEST_WAIT_SECONDS
 from bench.machine import Machine, describe, load_average
 from bench.trips import KEY, TRIPS, Keys, Shape, batches
 from bench.writers import NAMESPACE, ROWS_PER_FILE, KeyLookup, WriterName, drop, fill, load, make
@@ -20,6 +22,8 @@ from catalog import trino
 from catalog.readers import duckdb_connection
 from catalog.session import spark_session
 from catalog.settings import CATALOG, Settings
+from connectors.load import load_trips
+from connectors.traffic import run_traffic
 from streaming.files import KeyCache
 from streaming.iceberg import Lake
 
@@ -53,13 +57,13 @@ class Read:
 
 @dataclass(frozen=True)
 class Reads:
-    """A whole run. `files` and `vectors` are those of the changed table after its epochs."""
+    """A whole run. `history` says what the changed table went through; the counts and the bytes of metadata are its."""
 
-    rows: int
-    epochs: int
-    changes: int
+    history: str
     files: int
     vectors: int
+    snapshots: int
+    metadata_bytes: int
     reads: tuple[Read, ...]
     machine: Machine
 
@@ -71,31 +75,75 @@ def measure(
 
     Trino is asked where it runs. Raises ComponentError, ConfigurationError.
     """
+    with _lake(settings, report) as (lake, load_before):
+        report(f"{rows:,} rows, then {epochs} epochs of {changes:,} changes")
+        load(lake, [WriterName.LOOKUP], rows)
+        _change(lake, settings, rows, epochs, changes)
+        history = f"{rows:,} rows after {epochs} epochs of {changes:,} random changes"
+        return _compared(lake, settings, CHANGED, history, rounds, load_before, report)
+
+
+def measure_live(
+    settings: Settings, minutes: float, rate: float, rounds: int, report: Report = lambda phase: None
+) -> Reads:
+    """The same of the trips' mirror after traffic of `rate` changes a second; needs the whole stack."""
+    chain = Chain(settings)
+    chain.require_running()
+    load_trips(settings)
+    report(f"{minutes:g} minutes of traffic at {rate:g} changes a second")
+    counts = run_traffic(settings, rate, minutes * 60, seed=3)
+    report("waiting for the last change")
+    chain.await_kafka(LONGEST_WAIT_SECONDS)
+    chain.await_applied()
+    with _lake(settings, report) as (lake, load_before):
+        history = f"the trips' mirror after {counts.changes:,} changes in {minutes:g} minutes"
+        return _compared(lake, settings, TRIPS.mirror, history, rounds, load_before, report)
+
+
+@contextmanager
+def _lake(settings: Settings, report: Report) -> Iterator[tuple[Lake, float]]:
     load_before = load_average()
     report("starting Spark")
     lake = Lake(spark_session(settings, "lakehouse bench"), settings)
     drop(lake)
     try:
-        report(f"{rows:,} rows, then {epochs} epochs of {changes:,} changes")
-        load(lake, [WriterName.LOOKUP], rows)
-        _change(lake, settings, rows, epochs, changes)
-        report("writing the rows afresh")
-        fill([make(lake, FRESH, TRIPS)], _sorted_rows(settings))
-        files = list(lake.table(CHANGED).live_files(KEY))
-        with ExitStack() as opened:
-            engines = _engines(lake, settings, opened)
-            watched = Watched.of(settings, (*COMPONENTS, "trino"), ourselves=OURSELVES)
-            reads = [
-                _read(watched, engine, ask, question, rows, rounds, report)
-                for engine, ask in engines.items()
-                for question in QUESTIONS
-            ]
+        yield lake, load_before
     finally:
         drop(lake)
-    machine = describe(settings, load_before)
-    lake.spark.stop()
-    vectors = sum(file.vector is not None for file in files)
-    return Reads(rows, epochs, changes, len(files), vectors, tuple(reads), machine)
+        lake.spark.stop()
+
+
+def _compared(
+    lake: Lake, settings: Settings, changed: str, history: str, rounds: int, load_before: float, report: Report
+) -> Reads:
+    report("writing the rows afresh")
+    fill([make(lake, FRESH, TRIPS)], _sorted_rows(settings, changed))
+    table = lake.table(changed)
+    files = list(table.live_files(KEY))
+    with ExitStack() as opened:
+        engines = _engines(lake, settings, opened)
+        watched = Watched.of(settings, (*COMPONENTS, "trino"), ourselves=OURSELVES)
+        reads = [
+            _read(watched, engine, ask, question, (changed, FRESH), _range(settings), rounds, report)
+            for engine, ask in engines.items()
+            for question in QUESTIONS
+        ]
+    return Reads(
+        history,
+        len(files),
+        sum(file.vector is not None for file in files),
+        int(table.java.operations().current().snapshots().size()),
+        len(lake.package.TableMetadataParser.toJson(table.java.operations().current())),
+        tuple(reads),
+        describe(settings, load_before),
+    )
+
+
+def _range(settings: Settings) -> dict[str, int]:
+    """A tenth of the keys, in the middle."""
+    with duckdb_connection(settings) as connection:
+        rows = len(connection.table(f"{CATALOG}.{FRESH}"))
+    return {"low": rows // 2, "high": rows // 2 + rows // 10}
 
 
 def _change(lake: Lake, settings: Settings, rows: int, epochs: int, changes: int) -> None:
@@ -107,10 +155,10 @@ def _change(lake: Lake, settings: Settings, rows: int, epochs: int, changes: int
             writer.apply()
 
 
-def _sorted_rows(settings: Settings) -> Iterator[pa.Table]:
+def _sorted_rows(settings: Settings, changed: str) -> Iterator[pa.Table]:
     """The changed table's rows in key order, a file at a time."""
     with duckdb_connection(settings) as connection:
-        rows = connection.table(f"{CATALOG}.{CHANGED}").order(KEY).to_arrow_table()
+        rows = connection.table(f"{CATALOG}.{changed}").order(KEY).to_arrow_table()
     yield from (rows.slice(start, ROWS_PER_FILE) for start in range(0, len(rows), ROWS_PER_FILE))
 
 
@@ -127,19 +175,29 @@ def _engines(lake: Lake, settings: Settings, opened: ExitStack) -> dict[str, Ask
     return engines
 
 
-def _read(watched: Watched, engine: str, ask: Ask, question: str, rows: int, rounds: int, report: Report) -> Read:
+def _read(
+    watched: Watched,
+    engine: str,
+    ask: Ask,
+    question: str,
+    tables: tuple[str, str],
+    keys: dict[str, int],
+    rounds: int,
+    report: Report,
+) -> Read:
     report(f"{engine}: {question}")
-    seconds: dict[str, list[float]] = {CHANGED: [], FRESH: []}
-    cpu: dict[str, list[float]] = {CHANGED: [], FRESH: []}
+    seconds: dict[str, list[float]] = {table: [] for table in tables}
+    cpu: dict[str, list[float]] = {table: [] for table in tables}
     answers: dict[str, list[tuple[Any, ...]]] = {}
     for _ in range(rounds + 1):
-        for table in seconds:
-            query = QUESTIONS[question].format(table=f"{CATALOG}.{table}", low=rows // 2, high=rows // 2 + rows // 10)
+        for table in tables:
+            query = QUESTIONS[question].format(table=f"{CATALOG}.{table}", **keys)
             settle(watched)
             with watched.spending() as spending:
                 answers[table] = ask(query)
             seconds[table].append(spending.wall_seconds)
             cpu[table].append(sum(spending.cpu_seconds.values()))
-    taken = {table: (median(seconds[table][1:]), median(cpu[table][1:])) for table in seconds}
-    (changed, changed_cpu), (fresh, fresh_cpu) = taken[CHANGED], taken[FRESH]
-    return Read(engine, question, changed, fresh, changed_cpu, fresh_cpu, answers[CHANGED] == answers[FRESH])
+    (changed, changed_cpu), (fresh, fresh_cpu) = (
+        (median(seconds[table][1:]), median(cpu[table][1:])) for table in tables
+    )
+    return Read(engine, question, changed, fresh, changed_cpu, fresh_cpu, answers[tables[0]] == answers[tables[1]])

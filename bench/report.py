@@ -106,9 +106,9 @@ def reads_tables(run: Reads) -> RenderableType:
         figures = (each.changed_seconds, each.fresh_seconds, each.ratio, each.changed_cpu, each.fresh_cpu)
         told = "[green]equal[/]" if each.equal else "[bold red]differ[/]"
         table.add_row(each.engine, each.question, *(f"{figure:.2f}" for figure in figures), told)
-    made = f"{run.rows:,} rows after {run.epochs} epochs of {run.changes:,} random changes"
+    made = f"{run.files} files, {run.vectors} with a deletion vector, {run.snapshots} snapshots, "
     return Group(
-        Text(f"{made}: {run.files} files, {run.vectors} with a deletion vector; fresh: the same rows, sorted"),
+        Text(f"{run.history}: {made}{run.metadata_bytes / 1000:.0f} kB of metadata; fresh: the same rows, sorted"),
         table,
         *([] if any(each.engine == "Trino" for each in run.reads) else [Text("Trino: not run")]),
         *_machine(run.machine),

@@ -93,20 +93,31 @@ def read(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of random changes that it goes through.")] = 20,
     changes: Annotated[int, typer.Option(min=1, help="Changes of an epoch.")] = 10_000,
     rounds: Annotated[int, typer.Option(min=1, help="Reads counted, after one that is not.")] = 5,
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Read the trips' mirror instead, after so many minutes of traffic.")
+    ] = 0,
+    rate: Annotated[float, typer.Option(min=1, help="Changes a second of that traffic.")] = 100,
     as_json: Json = False,
 ) -> None:
     """Time reads of a table after epochs of random changes, beside the same rows written afresh.
 
-    DuckDB and Spark are asked, and Trino where it runs. Needs the store, the REST catalog and Postgres behind it.
-    Namespace `bench` is dropped before and after.
+    DuckDB and Spark are asked, and Trino where it runs. Needs the store, the REST catalog and Postgres behind it, and
+    the whole stack for --minutes, whose traffic stays in the source. Namespace `bench` is dropped before and after.
+
+    [bold]lake bench read --rows 10000000 --epochs 100[/]  a large table
+    [bold]lake bench read --minutes 15[/]  the running stack's own table, at about one epoch a second
     """
     from dataclasses import asdict
 
-    from bench.reads import measure
+    from bench.reads import measure, measure_live
     from bench.report import reads_tables
 
+    settings = load_settings()
     with _phases() as report:
-        found = measure(load_settings(), rows, epochs, changes, rounds, report)
+        if minutes:
+            found = measure_live(settings, minutes, rate, rounds, report)
+        else:
+            found = measure(settings, rows, epochs, changes, rounds, report)
     _show(reads_tables(found), {**asdict(found), "ratios": [each.ratio for each in found.reads]}, as_json)
     raise typer.Exit(0 if all(each.equal for each in found.reads) else 1)
 

@@ -18,8 +18,8 @@ _LARGEST_MERGED, _MOST_MERGED_ROWS = 16 << 20, 500_000
 _MOST_FILES = 512
 _WORN = 0.2
 """A file with a larger share of deleted rows is rewritten alone."""
-_SMALLEST_WORN, _LARGEST_WORN, _MOST_WORN_ROWS = 1 << 20, 64 << 20, 2_000_000
-"""Bytes and rows of such a file: a smaller one is soon merged, a larger one is not held in memory."""
+_SMALLEST_WORN, _LARGEST_WORN, _MOST_WORN_ROWS = 1 << 20, 32 << 20, 1_000_000
+"""Bytes and rows of such a file: a smaller one is soon merged, a larger one would take too much memory."""
 
 
 def size_class(size: int) -> int:

@@ -66,7 +66,7 @@ def test_a_file_counts_as_what_is_alive_of_it():
 
 
 def test_one_file_with_many_deleted_rows_is_rewritten_alone_the_most_deleted_first():
-    some, more, most = file(10 * MIB, 100, 20), file(10 * MIB, 100, 21), file(64 * MIB, 100, 22)
+    some, more, most = file(10 * MIB, 100, 20), file(10 * MIB, 100, 21), file(32 * MIB, 100, 22)
     assert due([some, more, most], 2) == [most]
     assert due([some, more], 2) == [more]
     assert due([some], 2) == []
@@ -74,5 +74,5 @@ def test_one_file_with_many_deleted_rows_is_rewritten_alone_the_most_deleted_fir
 
 def test_a_worn_file_is_left_alone_where_it_is_small_or_too_large_to_hold():
     assert due([file(MIB - 1, 100, 99)], 2) == []
-    assert due([file(64 * MIB + 1, 100, 99)], 2) == []
-    assert due([file(10 * MIB, 2_000_001, 2_000_000)], 2) == []
+    assert due([file(32 * MIB + 1, 100, 99)], 2) == []
+    assert due([file(10 * MIB, 1_000_001, 1_000_000)], 2) == []

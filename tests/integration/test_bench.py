@@ -89,7 +89,7 @@ def test_the_unfriendly_case_is_measured_beside_the_friendly_one(stack):
 
 
 def test_a_changed_table_is_read_beside_a_fresh_one(stack):
-    done = stack.lake("bench", "read", "--rows", "3000", "--epochs", "3", "--changes", "300", "--rounds", "1", "--json")
+    done = stack.lake("bench", "read", "--rows", "3000", "--epochs", "2", "--changes", "300", "--rounds", "1", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     read = json.loads(done.stdout)
     assert {each["engine"] for each in read["reads"]} >= {"DuckDB", "Spark"}

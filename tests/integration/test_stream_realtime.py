@@ -6,6 +6,8 @@ from uuid import uuid4
 
 KEYS = 9_000_000_000 + uuid4().int % 10**9 * 1_000
 """Keys of this run's own trips, from here on; they are gone at its end."""
+ZONE = 9_999
+"""No other trip is of this zone, so that its activity is more than there was."""
 
 
 def changes(stack, round_: int) -> None:
@@ -28,7 +30,7 @@ def changes(stack, round_: int) -> None:
 def test_at_three_barriers_they_equal_a_recomputation_and_an_alert_is_raised_once_across_a_kill(stack):
     before, trip = stack.real_time_verified(), KEYS + 999
     dear = f"""insert into trips (trip_id, pickup_at, pickup_location_id, trip_distance, fare_amount, tip_amount,
-        tolls_amount, total_amount) values ({trip}, now(), 161, 1.2, 4321, 0, 0, 4321)"""
+        tolls_amount, total_amount) values ({trip}, now() - interval '10 minutes', {ZONE}, 1.2, 4321, 0, 0, 4321)"""
 
     def alerts() -> list[tuple]:
         return stack.lake_rows(

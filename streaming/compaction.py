@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 _AT_ONCE = 4
 """Files that are read side by side: epochs need the store too."""
-_SHARE_OF_TIME = 1 / 3
+_SHARE_OF_TIME = 1 / 5
 _PAUSE_SECONDS = 30.0
 """After a rewrite that failed."""
 
@@ -181,7 +181,7 @@ def _give_up(writer: TableWriter, refused: StaleSnapshotError) -> None:
 
 
 class Compactor:
-    """One rewrite at a time over all tables, at most a third of the time."""
+    """One rewrite at a time over all tables, at most a fifth of the time."""
 
     def __init__(self, threshold: int) -> None:
         self._threshold = threshold

@@ -17,7 +17,7 @@ import httpx
 from catalog.errors import ComponentError
 
 START_SECONDS = 10.0
-MISSING = "toxiproxy is missing: scripts/setup toxiproxy builds it"
+MISSING = "toxiproxy is missing: scripts/setup chaos builds it"
 
 
 def program() -> Path | None:

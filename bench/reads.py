@@ -119,12 +119,12 @@ def _compared(
     report("writing the rows afresh")
     fill([make(lake, FRESH, TRIPS)], _sorted_rows(settings, changed))
     table = lake.table(changed)
-    files = list(table.live_files(KEY))
+    files, keys = list(table.live_files(KEY)), _range(settings)
     with ExitStack() as opened:
         engines = _engines(lake, settings, opened)
         watched = Watched.of(settings, (*COMPONENTS, "trino"), ourselves=OURSELVES)
         reads = [
-            _read(watched, engine, ask, question, (changed, FRESH), _range(settings), rounds, report)
+            _read(watched, engine, ask, question, (changed, FRESH), keys, rounds, report)
             for engine, ask in engines.items()
             for question in QUESTIONS
         ]
